@@ -1,0 +1,42 @@
+# `make demo` builds a base and a service container, `make test` runs every test.
+.PHONY: demo test lint types unit functional integration setup clean
+
+VENV := .venv/bin
+
+demo: setup .venv/package
+	tools/demo
+
+test: setup .venv/dev lint types unit functional integration
+
+lint: .venv/dev
+	$(VENV)/ruff format --check
+	$(VENV)/ruff check
+	$(VENV)/salt-lint $$(git ls-files --cached --others --exclude-standard '*.sls' '*.jinja')
+
+types: .venv/dev
+	$(VENV)/mypy
+
+unit: .venv/dev
+	$(VENV)/pytest tests/unit
+
+functional: setup .venv/dev
+	$(VENV)/pytest tests/functional
+
+integration: setup .venv/dev
+	$(VENV)/pytest tests/integration
+
+setup:
+	tools/host-tools
+	tools/docker-engine
+
+.venv/package: setup.cfg pyproject.toml
+	python3 -m venv .venv
+	$(VENV)/pip install --quiet --editable .
+	touch $@
+
+.venv/dev: .venv/package
+	$(VENV)/pip install --quiet --editable '.[dev]'
+	touch $@
+
+clean:
+	tools/clean

@@ -1,0 +1,1 @@
+../src/salt_ubiq/modules/ubiq_docker.py

@@ -1,0 +1,1 @@
+../src/salt_ubiq/runners/ubiq.py

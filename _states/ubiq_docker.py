@@ -1,0 +1,1 @@
+../src/salt_ubiq/states/ubiq_docker.py

@@ -1,0 +1,34 @@
+"""The checks of `make test`, one session each, in environments of their own."""
+
+import nox
+
+nox.options.sessions = ["lint", "types", "unit"]
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    session.install("ruff", "salt-lint")
+    session.run("ruff", "format", "--check")
+    session.run("ruff", "check")
+    files = session.run("git", "ls-files", "*.sls", "*.jinja", external=True, silent=True)
+    session.run("salt-lint", *files.split())
+
+
+@nox.session
+def types(session: nox.Session) -> None:
+    session.install("-e", ".[dev]")
+    session.run("mypy")
+
+
+@nox.session(python=["3.10", "3.11", "3.12", "3.13"])
+def unit(session: nox.Session) -> None:
+    session.install("-e", ".[tests]")
+    session.run("pytest", "tests/unit", *session.posargs)
+
+
+@nox.session
+@nox.parametrize("suite", ["functional", "integration"])
+def engine(session: nox.Session, suite: str) -> None:
+    """The suites that need a Docker engine (tools/docker-engine)."""
+    session.install("-e", ".[tests]")
+    session.run("pytest", f"tests/{suite}", *session.posargs)

@@ -1,0 +1,3 @@
+"""
+salt-ubiq: Docker images from Salt states, ordered, finished and verified.
+"""

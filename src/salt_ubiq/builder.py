@@ -1,0 +1,146 @@
+"""
+Building one image: a base from its Dockerfile, a service by ``docker.sls_build``.
+
+Whatever happens in between, the image's tags move last, from the old image to
+the finished new one.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+import uuid
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+from salt_ubiq import dockerfile, slsbuild
+from salt_ubiq.catalogue import Base, Catalogue, Service
+from salt_ubiq.engine import LABEL, Engine, ImageInfo
+from salt_ubiq.errors import BuildCancelled, BuildError, EngineError
+from salt_ubiq.redact import Redactor
+from salt_ubiq.report import Result, States
+from salt_ubiq.site import Site
+from salt_ubiq.workspace import Slot, Workspace
+
+log = logging.getLogger(__name__)
+
+
+class Builder:
+    """
+    Builds images of a catalogue on one engine.
+
+    opts, pillar
+        Salt's ``__opts__`` and ``__pillar__``
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        catalogue: Catalogue,
+        opts: Mapping[str, Any],
+        pillar: Mapping[str, Any],
+    ) -> None:
+        self.engine = engine
+        self._catalogue = catalogue
+        self._opts = opts
+        self._pillar = pillar
+        self._workspace = Workspace(opts["cachedir"])
+        self._run = f"{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}-{uuid.uuid4().hex[:6]}"
+
+    def build(self, image: Base | Service) -> Result:
+        """
+        Build an image whose parent is there, and move its tags.
+
+        Raises :class:`~salt_ubiq.errors.UbiqError`; then the tags are as they were.
+        """
+        started = time.monotonic()
+        waiting = f"{image.name}: waiting for another build of it to end"
+        with self._workspace.lock(image.name, waiting), self._site(image) as site:
+            old = self.engine.image(image.reference)
+            try:
+                if isinstance(image, Base):
+                    parent, states = None, States()
+                    new_id = dockerfile.build(image, site)
+                else:
+                    parent = self._parent(image)
+                    states = slsbuild.build(image, parent, site, self._workspace)
+                    new_id = self._existing(site.slot.reference).id
+                self.engine.tag(new_id, image.references)
+            except BuildError as exc:
+                site.log_line(str(exc))
+                exc.log = str(self._workspace.log_of(image.name))
+                raise
+            except (KeyboardInterrupt, SystemExit):
+                raise BuildCancelled(f"{image.name}: cancelled, tags are as they were") from None
+        log.info("%s: built %s", image.name, ", ".join(image.references))
+        return Result(
+            name=image.name,
+            image=image.reference,
+            action="built",
+            id=new_id,
+            old_id=old.id if old else None,
+            parent=parent.id if parent else None,
+            states=states,
+            duration=time.monotonic() - started,
+            log=str(self._workspace.log_of(image.name)),
+        )
+
+    @contextmanager
+    def _site(self, image: Base | Service) -> Iterator[Site]:
+        """A free slot and a log, for the time of one build."""
+        with self._workspace.free_slots() as slots:
+            for slot in slots:
+                self._clean(slot)
+        path = self._workspace.log_of(image.name)
+        with self._workspace.slot() as slot, path.open("w", buffering=1) as handle:
+            clean = Redactor(self._pillar, image.pillar if isinstance(image, Service) else {})
+            try:
+                yield Site(
+                    engine=self.engine,
+                    slot=slot,
+                    opts=self._opts,
+                    pillar=self._pillar,
+                    labels=self._labels(image),
+                    clean=clean,
+                    log_line=lambda line: print(clean(line), file=handle),
+                )
+            finally:
+                self._clean(slot)
+
+    def _clean(self, slot: Slot) -> None:
+        """Remove what a build in that slot, perhaps a dead one, has left on the engine."""
+        try:
+            if self.engine.remove_container(slot.name):
+                log.info("removed the build container %s", slot.name)
+            self.engine.remove_image(slot.reference)
+        except EngineError as exc:
+            log.warning("%s; the next build will try again", exc)
+
+    def _labels(self, image: Base | Service) -> dict[str, str]:
+        labels = {f"{LABEL}.image": image.name}
+        if isinstance(image, Service):
+            # Not on a base: the run's name would make every build of it a new image.
+            labels |= {f"{LABEL}.run": self._run, f"{LABEL}.mods": ",".join(image.mods)}
+        return labels
+
+    def _parent(self, service: Service) -> ImageInfo:
+        image = self._catalogue.parent_of(service)
+        reference = image.reference if image else service.base
+        found = self.engine.image(reference)
+        if found:
+            return found
+        if image:
+            raise BuildError(f"{service.where('base')}: {image.name} has to be built first")
+        try:
+            return self.engine.pull(reference)
+        except EngineError as exc:
+            raise BuildError(
+                f"{service.where('base')}: {reference} is not on the engine; {exc}"
+            ) from None
+
+    def _existing(self, reference: str) -> ImageInfo:
+        found = self.engine.image(reference)
+        if not found:
+            raise BuildError(f"{reference} is gone from the engine: removed by somebody else?")
+        return found

@@ -1,0 +1,456 @@
+"""
+The catalogue: the declaration of all images, read from pillar or minion config.
+
+:func:`parse` turns the value of the key ``ubiq`` into a typed, validated
+:class:`Catalogue`, or raises one :class:`~salt_ubiq.errors.CatalogueError` that
+lists every mistake with its path.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import PurePosixPath
+from typing import Annotated, Any, NamedTuple, TypeAlias
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+)
+
+from salt_ubiq import graph
+from salt_ubiq.errors import CatalogueError, Problem, UnknownImage, near_matches
+
+KEY = "ubiq"
+
+# Docker's reference grammar (distribution/reference), without the digest.
+_HOST = r"(?:(?:[a-zA-Z0-9]|[a-zA-Z0-9][a-zA-Z0-9-]*[a-zA-Z0-9])(?:\.[a-zA-Z0-9-]+)*(?::[0-9]+)?/)"
+_COMPONENT = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
+_REPOSITORY = re.compile(rf"{_HOST}?{_COMPONENT}(?:/{_COMPONENT})*")
+_TAG = re.compile(r"\w[\w.-]{0,127}", re.ASCII)
+_REFERENCE = re.compile(
+    rf"sha256:[0-9a-f]{{64}}|{_REPOSITORY.pattern}(?::{_TAG.pattern})?(?:@sha256:[0-9a-f]{{64}})?"
+)
+_NAME = re.compile(r"[a-z0-9][a-z0-9._-]*")
+
+# Arguments of docker.sls_build and docker.create that a build sets itself.
+_RESERVED = frozenset(
+    "image name cmd command entrypoint user hostname labels interactive tty detach auto_remove "
+    "stop_timeout stop_signal healthcheck repository tag base mods dryrun saltenv pillarenv "
+    "pillar extra_filerefs".split()
+)
+
+
+def _text(value: object) -> object:
+    """YAML reads ``12`` as a number where a person means text."""
+    if isinstance(value, float):
+        raise ValueError(f"{value} is a number in YAML, which drops digits: write it in quotes")
+    if isinstance(value, int) and not isinstance(value, bool):
+        return str(value)
+    return value
+
+
+def _listed(value: object) -> object:
+    """Accept ``a,b`` where a list of names is meant, as Salt does for ``mods``."""
+    if isinstance(value, str):
+        return [item.strip() for item in value.split(",") if item.strip()]
+    return value
+
+
+def _command(value: object) -> object:
+    """Docker's shell form: a string is run by ``/bin/sh -c``."""
+    return ["/bin/sh", "-c", value] if isinstance(value, str) else value
+
+
+def _repository(value: str) -> str:
+    if not _REPOSITORY.fullmatch(value):
+        raise ValueError(
+            f"Docker refuses '{value}' as a repository: lower-case letters, digits and "
+            "single . _ - between them, parts separated by /, no tag"
+        )
+    return value
+
+
+def _tag(value: str) -> str:
+    if not _TAG.fullmatch(value):
+        raise ValueError(
+            f"Docker refuses '{value}' as a tag: letters, digits, _ . -, at most 128, "
+            "not starting with . or -"
+        )
+    return value
+
+
+def _port(value: str) -> str:
+    match = re.fullmatch(r"(\d+)(?:/(tcp|udp|sctp))?", value)
+    if not match or not 0 < int(match[1]) < 65536:
+        raise ValueError(f"'{value}' is not a port: write 80, 80/tcp or 53/udp")
+    return f"{match[1]}/{match[2] or 'tcp'}"
+
+
+def _salt_url(value: str) -> str:
+    if not value.startswith("salt://"):
+        raise ValueError(f"'{value}' is not a salt:// URL")
+    return value
+
+
+def _context(value: str) -> str:
+    if not value.startswith(("salt://", "/")):
+        raise ValueError(f"'{value}' is neither a salt:// URL nor an absolute directory")
+    return value
+
+
+def _absolute(value: str) -> str:
+    if not PurePosixPath(value).is_absolute():
+        raise ValueError(f"'{value}' is not an absolute path")
+    return value
+
+
+def _build_arguments(value: dict[str, Any]) -> dict[str, Any]:
+    taken = sorted(_RESERVED & value.keys())
+    if taken:
+        raise ValueError(f"{', '.join(taken)}: set by the build itself, remove it")
+    return value
+
+
+Text: TypeAlias = Annotated[str, BeforeValidator(_text), Field(min_length=1)]
+Repository: TypeAlias = Annotated[Text, AfterValidator(_repository)]
+Tag: TypeAlias = Annotated[Text, AfterValidator(_tag)]
+Names: TypeAlias = Annotated[tuple[Text, ...], BeforeValidator(_listed)]
+SaltUrls: TypeAlias = Annotated[
+    tuple[Annotated[Text, AfterValidator(_salt_url)], ...], BeforeValidator(_listed)
+]
+Command: TypeAlias = Annotated[
+    tuple[Annotated[str, BeforeValidator(_text)], ...], BeforeValidator(_command)
+]
+Environment: TypeAlias = dict[Text, Annotated[str, BeforeValidator(_text)]]
+Port: TypeAlias = Annotated[Text, AfterValidator(_port)]
+AbsolutePath: TypeAlias = Annotated[Text, AfterValidator(_absolute)]
+Seconds: TypeAlias = Annotated[float, Field(gt=0)]
+
+
+class _Declaration(BaseModel):
+    """What all parts of the catalogue have in common: no unknown keys, no changes."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Healthcheck(_Declaration):
+    """The image's HEALTHCHECK; times in seconds."""
+
+    test: Command
+    interval: Seconds | None = None
+    timeout: Seconds | None = None
+    start_period: Seconds | None = None
+    retries: Annotated[int, Field(gt=0)] | None = None
+
+
+class ImageConfig(_Declaration):
+    """The OCI image config; ``None`` means: as the parent has it."""
+
+    cmd: Command | None = None
+    entrypoint: Command | None = None
+    env: Environment = {}
+    exposed_ports: tuple[Port, ...] = ()
+    volumes: tuple[AbsolutePath, ...] = ()
+    user: Text | None = None
+    working_dir: AbsolutePath | None = None
+    labels: Environment = {}
+    stop_signal: Text | None = None
+    healthcheck: Healthcheck | None = None
+
+
+class Bootstrap(_Declaration):
+    """How to make a Dockerfile's FROM with mmdebstrap; ``None`` is mmdebstrap's default."""
+
+    image: Text
+    suite: Text
+    mirror: Text | None = None
+    variant: Text | None = None
+    include: Names = ()
+    keyring: AbsolutePath | None = None
+
+
+class Image(_Declaration):
+    """What bases and services have in common."""
+
+    name: str
+    repository: Repository
+    tags: Annotated[tuple[Tag, ...], Field(min_length=1)] = ("latest",)
+    network_mode: Text | None = None
+    timeout: Seconds = 3600
+
+    @property
+    def references(self) -> tuple[str, ...]:
+        """``repository:tag`` for every tag."""
+        return tuple(f"{self.repository}:{tag}" for tag in self.tags)
+
+    def where(self, key: str) -> str:
+        """The place of one of its keys, as error messages name it."""
+        if self.name == self.repository:
+            return f"{self.name}: {key}"
+        return f"{KEY}:{'bases' if isinstance(self, Base) else 'services'}:{self.name}:{key}"
+
+    @property
+    def reference(self) -> str:
+        """The first ``repository:tag``, by which the image is spoken of."""
+        return self.references[0]
+
+
+class Base(Image):
+    """An image built from a Dockerfile."""
+
+    dockerfile: Annotated[Text, AfterValidator(_context)]
+    buildargs: Environment = {}
+    bootstrap: Bootstrap | None = None
+    saltenv: Text = "base"
+
+
+class Service(Image):
+    """An image built by applying SLS modules to its parent."""
+
+    base: Text
+    mods: Annotated[Names, Field(min_length=1)]
+    extra_filerefs: SaltUrls = ()
+    pillar: dict[str, Any] = {}
+    saltenv: Text = "base"
+    config: ImageConfig = ImageConfig()
+    build: Annotated[dict[str, Any], AfterValidator(_build_arguments)] = {}
+
+
+class Catalogue:
+    """All images by name, bases before services."""
+
+    def __init__(self, images: Mapping[str, Base | Service]) -> None:
+        self._images = dict(images)
+
+    def __iter__(self) -> Iterator[Base | Service]:
+        return iter(self._images.values())
+
+    def __getitem__(self, name: str) -> Base | Service:
+        try:
+            return self._images[name]
+        except KeyError:
+            raise UnknownImage(name, self._images) from None
+
+    def find(self, name: str) -> Base | Service | None:
+        """The image of that name or, as Docker's users know it, of that repository."""
+        by_repository = {image.repository: image for image in reversed(list(self))}
+        return self._images.get(name) or by_repository.get(name)
+
+    @property
+    def bases(self) -> tuple[Base, ...]:
+        return tuple(image for image in self if isinstance(image, Base))
+
+    def parent_of(self, image: Base | Service) -> Base | Service | None:
+        """The image of the catalogue that ``image`` is built from, if it is one."""
+        if not isinstance(image, Service):
+            return None
+        by_reference = {reference: each for each in self for reference in each.references}
+        return self._images.get(image.base) or by_reference.get(_tagged(image.base))
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data: ``{"bases": {name: …}, "services": {name: …}}``, defaults filled in."""
+        plain: dict[str, Any] = {"bases": {}, "services": {}}
+        for image in self:
+            section = "bases" if isinstance(image, Base) else "services"
+            plain[section][image.name] = image.model_dump(mode="json", exclude={"name"})
+        return plain
+
+
+_MODELS: dict[str, type[Base] | type[Service]] = {"bases": Base, "services": Service}
+
+
+def parse(data: object) -> Catalogue:
+    """
+    Validate the value of the key ``ubiq``.
+
+    data
+        ``{"defaults": …, "bases": {name: …}, "services": {name: …}}``, or
+        ``None`` for an empty catalogue
+
+    Raises :class:`~salt_ubiq.errors.CatalogueError` with all mistakes.
+    """
+    if data is None:
+        return Catalogue({})
+    if not isinstance(data, Mapping):
+        raise CatalogueError([Problem(KEY, "write a mapping with the keys bases and services")])
+    problems = _unknown_keys(data, ("defaults", *_MODELS), KEY)
+    defaults = _section(data, "defaults", problems)
+    usable = {key for model in _MODELS.values() for key in model.model_fields} - {"name"}
+    problems += _unknown_keys(defaults, usable, f"{KEY}:defaults")
+
+    images: dict[str, Base | Service] = {}
+    declared: dict[str, _Outline] = {}
+    for section, model in _MODELS.items():
+        for name, body in _section(data, section, problems).items():
+            path = f"{KEY}:{section}:{name}"
+            if name in declared:
+                problems.append(Problem(path, f"the name is taken by {declared[name].path}"))
+                continue
+            declared[name] = _outline(path, section, body)
+            try:
+                images[name] = _image(model, name, body, defaults)
+            except ValidationError as exc:
+                problems += _translate(exc, path, model)
+    problems += _problems_between(declared)
+    if problems:
+        raise CatalogueError(problems)
+    return Catalogue(images)
+
+
+def ad_hoc(repository: str, **declaration: Any) -> Service:
+    """
+    A service that no catalogue declares, from the arguments of one call.
+
+    Raises :class:`~salt_ubiq.errors.CatalogueError`, its paths being arguments' names.
+    """
+    try:
+        return Service.model_validate({"name": repository, "repository": repository, **declaration})
+    except ValidationError as exc:
+        raise CatalogueError(_translate(exc, "", Service), f"the build of {repository}") from None
+
+
+def changed(service: Service, **declaration: Any) -> Service:
+    """A service of the catalogue with some of its keys given otherwise."""
+    return ad_hoc(**{**service.model_dump(exclude_unset=True), **declaration})
+
+
+def merged(under: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+    """``over`` laid on ``under``, mappings merged key by key."""
+    result = dict(under)
+    for key, value in over.items():
+        below = result.get(key)
+        if isinstance(value, Mapping) and isinstance(below, Mapping):
+            value = merged(below, value)
+        result[key] = value
+    return result
+
+
+def _section(data: Mapping[str, Any], key: str, problems: list[Problem]) -> Mapping[str, Any]:
+    section = data.get(key)
+    if section is None:
+        return {}
+    if not isinstance(section, Mapping):
+        problems.append(Problem(f"{KEY}:{key}", "write a mapping of names to declarations"))
+        return {}
+    return {str(name): body for name, body in section.items()}
+
+
+def _unknown_keys(found: Iterable[str], known: Iterable[str], path: str) -> list[Problem]:
+    return [
+        Problem(f"{path}:{key}", _unknown_key(str(key), known)) for key in found if key not in known
+    ]
+
+
+def _unknown_key(key: str, known: Iterable[str]) -> str:
+    known = sorted(known)
+    return f"unknown key{near_matches(key, known) or '; known are ' + ', '.join(known)}"
+
+
+def _image(
+    model: type[Base] | type[Service], name: str, body: Any, defaults: Mapping[str, Any]
+) -> Base | Service:
+    """One image; only those defaults count that its kind has."""
+    if not isinstance(body, Mapping):
+        return model.model_validate(body)
+    fitting = {key: value for key, value in defaults.items() if key in model.model_fields}
+    return model.model_validate({**merged(fitting, body), "name": name})
+
+
+def _translate(exc: ValidationError, path: str, model: type[BaseModel]) -> list[Problem]:
+    """pydantic's errors in the words of whoever writes the pillar."""
+    problems = []
+    for error in exc.errors(include_url=False):
+        where = [str(part) for part in error["loc"]]
+        message = error["msg"].removeprefix("Value error, ")
+        if error["type"] == "too_short":
+            if error["input"]:
+                continue  # its items have errors of their own
+            message = "must not be empty"
+        elif error["type"] == "missing":
+            message = "missing, this key is required"
+        elif error["type"] == "model_type":
+            message = "write a mapping"
+        elif error["type"] == "extra_forbidden":
+            fields = _NESTED.get(where[-2], model) if len(where) > 1 else model
+            message = _unknown_key(where[-1], set(fields.model_fields) - {"name"})
+        elif error["type"].endswith("_type"):
+            message = f"{message[0].lower()}{message[1:]}, not {type(error['input']).__name__}"
+        problems.append(Problem(":".join(filter(None, [path, *where])), message))
+    return problems
+
+
+_NESTED: dict[str, type[BaseModel]] = {
+    "config": ImageConfig,
+    "healthcheck": Healthcheck,
+    "bootstrap": Bootstrap,
+}
+
+
+class _Outline(NamedTuple):
+    """What one image says of its place among the others, even if the rest is wrong."""
+
+    path: str
+    base: str | None
+    references: tuple[str, ...]
+
+
+def _outline(path: str, section: str, body: Any) -> _Outline:
+    if not isinstance(body, Mapping):
+        return _Outline(path, None, ())
+    base = body.get("base") if section == "services" else None
+    repository, tags = body.get("repository"), _listed(body.get("tags", "latest"))
+    references: tuple[str, ...] = ()
+    if isinstance(repository, str) and isinstance(tags, list):
+        references = tuple(f"{repository}:{tag}" for tag in tags)
+    return _Outline(path, base if isinstance(base, str) else None, references)
+
+
+def _problems_between(declared: Mapping[str, _Outline]) -> list[Problem]:
+    """What no image can know of itself: names, parents, and who else has its tags."""
+    problems = []
+    owners: dict[str, str] = {}
+    for name, outline in declared.items():
+        if not _NAME.fullmatch(name):
+            message = "a name has lower-case letters, digits, . _ and -, the first no sign"
+            problems.append(Problem(outline.path, message))
+        if outline.base and outline.base not in declared:
+            message = _not_a_reference(outline.base, declared)
+            if message:
+                problems.append(Problem(f"{outline.path}:base", message))
+        for reference in outline.references:
+            owner = owners.setdefault(reference, name)
+            if owner != name:
+                problems.append(Problem(outline.path, f"{reference} is also {owner}'s"))
+    edges = {
+        name: [owners.get(_tagged(outline.base), outline.base)]
+        for name, outline in declared.items()
+        if outline.base
+    }
+    cycle = graph.cycle(edges)
+    if cycle:
+        message = f"built from itself: {' -> '.join(cycle)}"
+        problems.append(Problem(f"{declared[cycle[0]].path}:base", message))
+    return problems
+
+
+def _tagged(reference: str) -> str:
+    """``name`` as Docker reads it: ``name:latest``."""
+    bare = ":" not in reference.rpartition("/")[2]
+    return f"{reference}:latest" if bare else reference
+
+
+def _not_a_reference(base: str, names: Iterable[str]) -> str:
+    """Say what is wrong with a ``base`` that no image has as its name, or ``""``."""
+    if not any(sign in base for sign in ":/@"):
+        return (
+            f"no image '{base}' in the catalogue{near_matches(base, names)}; "
+            f"an image from outside is written with its tag ({base}:latest)"
+        )
+    if not _REFERENCE.fullmatch(base):
+        return f"'{base}' is not an image reference such as debian:12"
+    return ""

@@ -1,0 +1,152 @@
+"""
+The build container, as ``docker.sls_build`` meets it.
+
+``docker.sls_build`` reaches the engine through the client in its
+``__context__`` and its container through ``container_resource``.
+:class:`BuildClient` stands in for both, so that Salt's function does its work
+in a container that is named, bounded in time and cleaned, needs no ``docker``
+command on this host, and commits the image config that is wanted.
+"""
+
+from __future__ import annotations
+
+import io
+import shlex
+import tarfile
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import docker
+import docker.errors
+
+# What Salt's container_resource gives every command.
+_PATH = "/bin:/usr/bin:/sbin:/usr/sbin:/opt/bin:/usr/local/bin:/usr/local/sbin"
+
+
+@dataclass(frozen=True)
+class Output:
+    """What a command in the container printed, and its exit status."""
+
+    stdout: str
+    stderr: str
+    retcode: int
+
+
+class BuildClient(docker.APIClient):
+    """
+    A Docker client for one build: it makes, uses, commits and removes one container.
+
+    arguments
+        of the client itself, as :class:`~salt_ubiq.engine.Engine` has them
+
+    name
+        of the container
+
+    image_config
+        the config of the committed image, in the engine's spelling
+
+    entrypoint
+        run the container's command as its entrypoint: where the parent has an
+        entrypoint of its own, or where the image shall have no command
+        (committing can replace a command by nothing only there)
+
+    environment
+        for the commands in the container; the image gets none of it
+
+    timeout
+        seconds until the container is killed
+
+    observe
+        called after each command in the container, with it and its output
+    """
+
+    def __init__(
+        self,
+        arguments: Mapping[str, Any],
+        *,
+        name: str,
+        image_config: Mapping[str, Any],
+        entrypoint: bool,
+        environment: Mapping[str, str],
+        timeout: float,
+        observe: Callable[[Sequence[str], Output], None],
+    ) -> None:
+        super().__init__(**arguments, timeout=int(timeout) + 1)
+        self.name = name
+        self.timed_out = False
+        self._image_config = dict(image_config)
+        self._entrypoint = entrypoint
+        self._environment = [f"{key}={value}" for key, value in environment.items()]
+        self._observe = observe
+        self._timer = threading.Timer(timeout, self._kill)
+        self._timer.daemon = True
+        self.before_commit: Callable[[], None] = lambda: None
+
+    # The client that docker.sls_build finds in its context.
+
+    def create_container(  # type: ignore[override] # what it does not change it passes on
+        self, image: str, command: Any = None, **kwargs: Any
+    ) -> Any:
+        """Create the build container, under its name."""
+        kwargs["name"] = self.name
+        if self._entrypoint:
+            kwargs["entrypoint"] = shlex.split(command) if isinstance(command, str) else command
+            command = None
+        self._timer.start()
+        return super().create_container(image, command, **kwargs)
+
+    def commit(  # type: ignore[override] # what it does not change it passes on
+        self, container: str, *args: Any, **kwargs: Any
+    ) -> Any:
+        """Commit the container with the image's own config instead of the container's."""
+        self.before_commit()
+        # An empty entrypoint says "none"; without one the container's own is taken over.
+        without: dict[str, Any] = {"Entrypoint": []} if self._entrypoint else {}
+        kwargs["conf"] = {**without, **self._image_config}
+        return super().commit(container, *args, **kwargs)
+
+    def remove_container(self, container: Any, *_: Any, **kwargs: Any) -> None:
+        """Remove the container with the anonymous volumes that its parent's VOLUME made."""
+        self._timer.cancel()
+        super().remove_container(container, **{**kwargs, "v": True})
+
+    # The container_resource functions that docker.sls_build finds in __salt__.
+
+    def container_resource(self) -> dict[str, Callable[..., Any]]:
+        """The functions to put in the place of Salt's, by their names."""
+        return {"container_resource.run": self._run, "container_resource.copy_to": self._copy_to}
+
+    def _run(self, name: str, cmd: str, output: str | None = None, **_: Any) -> Any:
+        done = self.execute(shlex.split(cmd), container=name)
+        ret = {"pid": 0, "retcode": done.retcode, "stdout": done.stdout, "stderr": done.stderr}
+        return ret["stdout"] if output is None else ret
+
+    def _copy_to(self, name: str, source: str, dest: str, **_: Any) -> bool:
+        path = PurePosixPath(dest)
+        buffer = io.BytesIO()
+        with tarfile.open(fileobj=buffer, mode="w") as tar:
+            tar.add(Path(source), arcname=path.name)
+        return bool(self.put_archive(name, str(path.parent), buffer.getvalue()))
+
+    def execute(self, command: Sequence[str], container: str | None = None) -> Output:
+        """Run a command in the container, as root, with nothing but the build's environment."""
+        full = ["env", "-i", f"PATH={_PATH}", *self._environment, *command]
+        created = self.exec_create(container or self.name, full)["Id"]
+        printed: tuple[list[bytes], list[bytes]] = ([], [])
+        for chunks in self.exec_start(created, stream=True, demux=True):
+            for chunk, stream in zip(chunks, printed, strict=True):
+                if chunk:
+                    stream.append(chunk)
+        stdout, stderr = (b"".join(stream).decode(errors="replace").rstrip() for stream in printed)
+        result = Output(stdout, stderr, int(self.exec_inspect(created)["ExitCode"]))
+        self._observe(command, result)
+        return result
+
+    def _kill(self) -> None:
+        self.timed_out = True
+        with suppress(docker.errors.APIError):
+            self.kill(self.name)

@@ -1,0 +1,82 @@
+"""
+Everything that can go wrong, as one tree of exceptions.
+
+A message is written for the person who must act: it names the place and says
+what to do. The loader modules turn these into Salt's own exceptions.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+
+class UbiqError(Exception):
+    """Base of all errors that salt-ubiq raises on purpose."""
+
+
+class Problem(NamedTuple):
+    """One mistake in the catalogue: where it is, and what is wrong with it."""
+
+    path: str
+    message: str
+
+    def __str__(self) -> str:
+        return f"{self.path}: {self.message}"
+
+
+class CatalogueError(UbiqError):
+    """A declaration is not valid; ``problems`` has every mistake found."""
+
+    def __init__(self, problems: Sequence[Problem], what: str = "the catalogue") -> None:
+        self.problems = tuple(problems)
+        count = len(self.problems)
+        title = f"{what} has {count} mistake{'s' if count != 1 else ''}:"
+        super().__init__("\n".join([title, *(f"  {problem}" for problem in self.problems)]))
+
+
+class UnknownImage(UbiqError):
+    """A name that the catalogue does not hold."""
+
+    def __init__(self, name: str, known: Iterable[str]) -> None:
+        known = sorted(known)
+        hint = near_matches(name, known)
+        if not hint:
+            hint = f"; it has {', '.join(known)}" if known else "; it is empty (pillar key 'ubiq')"
+        super().__init__(f"no image '{name}' in the catalogue{hint}")
+
+
+class EngineError(UbiqError):
+    """The Docker engine can't be reached, or refused what was asked of it."""
+
+
+class BuildError(UbiqError):
+    """An image could not be built; its tags are as they were."""
+
+    log: str | None = None
+    """Where the build's log is, if it came so far as to have one."""
+
+    def __str__(self) -> str:
+        text = super().__str__()
+        return f"{text}\nlog: {self.log}" if self.log else text
+
+
+class StatesFailed(BuildError):
+    """States of the image failed; ``failed`` is a tuple of their descriptions."""
+
+    def __init__(self, message: str, failed: Sequence[dict[str, str]]) -> None:
+        self.failed = tuple(failed)
+        super().__init__(message)
+
+
+class BuildCancelled(BuildError):
+    """The build was interrupted."""
+
+
+def near_matches(name: str, known: Iterable[str]) -> str:
+    """Return ``" (did you mean 'x' or 'y'?)"``, or an empty string."""
+    matches = difflib.get_close_matches(name, list(known), n=3)
+    if not matches:
+        return ""
+    return f" (did you mean {' or '.join(repr(match) for match in matches)}?)"

@@ -1,0 +1,63 @@
+"""
+From what is asked for to what is to be built.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from salt_ubiq import catalogue, graph
+from salt_ubiq.catalogue import Base, Catalogue, Service
+from salt_ubiq.engine import Engine
+from salt_ubiq.errors import BuildError, UnknownImage
+
+
+def service(images: Catalogue, name: str, given: Mapping[str, Any]) -> Service:
+    """
+    The service that a call means.
+
+    name
+        of the catalogue, or a repository
+
+    given
+        the call's other arguments, by the catalogue's keys; unknown ones are
+        for the build container
+    """
+    known = set(Service.model_fields) - {"name", "repository"}
+    declaration = {key: value for key, value in given.items() if key in known}
+    build = {key: value for key, value in given.items() if key not in known}
+    found = images.find(name)
+    if isinstance(found, Base):
+        raise BuildError(f"'{name}' is a base: use ubiq_docker.build_base")
+    if found:
+        if build:
+            declaration["build"] = {**found.build, **build}
+        return catalogue.changed(found, **declaration) if declaration else found
+    if "mods" not in declaration:
+        raise UnknownImage(name, [image.name for image in images])
+    if "base" not in declaration:
+        declaration["base"] = _only_base(images, name).name
+    return catalogue.ad_hoc(name, build=build, **declaration)
+
+
+def _only_base(images: Catalogue, name: str) -> Base:
+    if len(images.bases) != 1:
+        names = ", ".join(base.name for base in images.bases)
+        known = f"one of {names}, or " if names else ""
+        raise BuildError(f"{name}: base: say what to build from: {known}an image reference")
+    return images.bases[0]
+
+
+def missing_parents(images: Catalogue, image: Service, engine: Engine) -> list[Base | Service]:
+    """What ``image`` is built from and the engine lacks, in the order in which to build it."""
+    edges = {each.name: [parent.name] for each in images if (parent := images.parent_of(each))}
+    parent = images.parent_of(image)
+    if parent is None:
+        return []
+    missing = []
+    for name in reversed(graph.with_parents(edges, [parent.name])):
+        if engine.image(images[name].reference):
+            break
+        missing.append(images[name])
+    return list(reversed(missing))

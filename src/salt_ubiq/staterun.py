@@ -1,0 +1,97 @@
+"""
+Watching ``docker.sls_build`` apply states: it returns only the image's ID, and
+on failure text that nobody wants to read.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import salt.utils.json
+
+from salt_ubiq.container import Output
+from salt_ubiq.report import States
+
+
+class StateRun:
+    """
+    What Salt does in the build container, from the commands that run there.
+
+    Of the two calls that ``docker.sls_build`` makes, ``grains.items`` comes
+    before any state and ``state.pkg`` is the states.
+    """
+
+    def __init__(self, clean: Callable[[str], str], log_line: Callable[[str], None]) -> None:
+        self._clean = clean
+        self._log_line = log_line
+        self._returned: Any = None
+        self._printed = ""
+        self.before_states: Callable[[], None] = lambda: None
+
+    def observe(self, command: Sequence[str], output: Output) -> None:
+        """Take note of a command that ran in the container."""
+        function = _salt_function(command)
+        if function is None:
+            return
+        if output.stderr:
+            self._printed = self._clean(output.stderr)
+            self._log_line(self._printed)
+        if function == "grains.items":
+            self.before_states()
+        elif function == "state.pkg":
+            self._returned = _returned(output.stdout)
+            self._log_states()
+
+    @property
+    def states(self) -> States:
+        """How the states fared, so far as they ran."""
+        if not isinstance(self._returned, Mapping):
+            return States()
+        return States.from_return(self._returned, self._clean)
+
+    def explain(self) -> str:
+        """Why it failed, in the words of Salt; empty where Salt said nothing."""
+        if isinstance(self._returned, list):
+            return self._clean("\n".join(str(error).strip() for error in self._returned))
+        if self.states.failed:
+            return self.states.failure()
+        lines = [line for line in self._printed.splitlines() if line.strip()]
+        return f"Salt failed in the build container: {lines[-1]}" if lines else ""
+
+    def _log_states(self) -> None:
+        if not isinstance(self._returned, Mapping):
+            self._log_line(self.explain())
+            return
+        for key, state in sorted(
+            self._returned.items(), key=lambda item: item[1].get("__run_num__", 0)
+        ):
+            outcome = "failed" if state["result"] is False else "ok"
+            if outcome == "ok" and state.get("changes"):
+                outcome = "changed"
+            function = "{0}.{3}".format(*key.split("_|-"))
+            name = self._clean(str(state.get("__id__", state.get("name"))))
+            seconds = float(state.get("duration") or 0) / 1000
+            line = f"{outcome:8}{seconds:7.2f} s  {state.get('__sls__')}: {name} ({function})"
+            self._log_line(line)
+        if self.states.failed:
+            self._log_line(self.states.failure())
+
+
+def _salt_function(command: Sequence[str]) -> str | None:
+    """The function of a ``salt-call … -- function args``; ``None`` for another command."""
+    words = list(command)
+    if "--" not in words or not any(word.endswith("/salt-call") for word in words):
+        return None
+    return words[words.index("--") + 1]
+
+
+def _returned(stdout: str) -> Any:
+    """The return value in ``salt-call --out json --metadata``'s output."""
+    try:
+        data = salt.utils.json.find_json(stdout)
+    except (ValueError, json.JSONDecodeError):
+        return None
+    local = data.get("local", data) if isinstance(data, Mapping) else data
+    return local.get("return", local) if isinstance(local, Mapping) else local

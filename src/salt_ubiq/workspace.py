@@ -1,0 +1,112 @@
+"""
+What builds keep on this host: a directory below the minion's cachedir with locks,
+slots and logs.
+
+Locks are advisory file locks, so that a killed process can't leave one behind.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import logging
+import os
+import uuid
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from itertools import count
+from pathlib import Path
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Slot:
+    """
+    A place where one build at a time runs.
+
+    ``name`` is that of the build's container; it is unique to this workspace,
+    so whatever bears it while the slot is free was left behind. ``cachedir`` is
+    the build's own Salt cache: parallel builds that shared one would corrupt it.
+    """
+
+    name: str
+    cachedir: Path
+
+    @property
+    def reference(self) -> str:
+        """The private reference of the image until its own tags move."""
+        return f"salt-ubiq.local/build:{self.name}"
+
+
+class Workspace:
+    """The directory of this host's builds."""
+
+    def __init__(self, cachedir: str) -> None:
+        self.path = Path(cachedir) / "ubiq"
+        self._slots = self.path / "slots"
+        self._locks = self.path / "locks"
+        for directory in (self._slots, self._locks, self.path / "logs"):
+            directory.mkdir(parents=True, exist_ok=True)
+        self._id = self._own_id()
+
+    def log_of(self, image: str) -> Path:
+        """Return the file for the log of an image's latest build."""
+        return self.path / "logs" / f"{_file_name(image)}.log"
+
+    @contextmanager
+    def lock(self, name: str, waiting: str = "") -> Iterator[None]:
+        """Hold the lock of that name; log ``waiting`` if somebody else has it."""
+        with (self._locks / _file_name(name)).open("w") as handle:
+            if not _try_lock(handle.fileno()):
+                if waiting:
+                    log.info("%s", waiting)
+                fcntl.flock(handle, fcntl.LOCK_EX)
+            yield
+
+    @contextmanager
+    def slot(self) -> Iterator[Slot]:
+        """Occupy the first free slot."""
+        for number in count():
+            with self._slot(number) as slot:
+                if slot:
+                    yield slot
+                    return
+
+    @contextmanager
+    def free_slots(self) -> Iterator[list[Slot]]:
+        """Occupy all slots that were ever made and are free, for cleaning up after them."""
+        numbers = sorted(int(path.name) for path in self._slots.iterdir() if path.name.isdigit())
+        with ExitStack() as stack:
+            slots = [stack.enter_context(self._slot(number)) for number in numbers]
+            yield [slot for slot in slots if slot]
+
+    @contextmanager
+    def _slot(self, number: int) -> Iterator[Slot | None]:
+        path = self._slots / str(number)
+        (path / "cache").mkdir(parents=True, exist_ok=True)
+        with (path / "lock").open("w") as handle:
+            if _try_lock(handle.fileno()):
+                yield Slot(f"salt-ubiq-{self._id}-{number}", path / "cache")
+            else:
+                yield None
+
+    def _own_id(self) -> str:
+        """Eight random digits that tell this workspace's containers from another's."""
+        path = self.path / "id"
+        with self.lock("id"):
+            if not path.exists():
+                path.write_text(uuid.uuid4().hex[:8])
+            return path.read_text()
+
+
+def _file_name(name: str) -> str:
+    return name.replace(os.sep, "_")
+
+
+def _try_lock(descriptor: int) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
