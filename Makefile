@@ -11,7 +11,7 @@ test: setup .venv/dev lint types unit functional integration
 lint: .venv/dev
 	$(VENV)/ruff format --check
 	$(VENV)/ruff check
-	$(VENV)/salt-lint $$(git ls-files --cached --others --exclude-standard '*.sls' '*.jinja')
+	$(VENV)/salt-lint $$(git ls-files --cached --others --exclude-standard '*.sls')
 
 types: .venv/dev
 	$(VENV)/mypy

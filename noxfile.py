@@ -10,7 +10,7 @@ def lint(session: nox.Session) -> None:
     session.install("ruff", "salt-lint")
     session.run("ruff", "format", "--check")
     session.run("ruff", "check")
-    files = session.run("git", "ls-files", "*.sls", "*.jinja", external=True, silent=True)
+    files = session.run("git", "ls-files", "*.sls", external=True, silent=True)
     session.run("salt-lint", *files.split())
 
 

@@ -21,15 +21,21 @@ ubiq:
       config:
         cmd: [nginx, -g, daemon off;]
         exposed_ports: [80/tcp]
-        stop_signal: SIGQUIT
+        env: {LANG: en_US.UTF-8}
+        stop_signal: SIGQUIT  # nginx ends after the requests it is at
+        healthcheck:
+          test: [curl, -fsS, -o, /dev/null, http://localhost/]
 
     postgresql:
       repository: ubiquitous/postgresql
       base: debian-python
       mods: [admin, postgresql]
       config:
-        cmd: [/usr/local/bin/postgresql-start]
+        cmd: [postgresql-start]
         user: postgres
         exposed_ports: [5432/tcp]
         volumes: [/var/lib/postgresql/data]
-        stop_signal: SIGINT
+        env: {LANG: C.UTF-8}
+        stop_signal: SIGINT  # fast: SIGTERM would wait for all clients to leave
+        healthcheck:
+          test: [pg_isready, -q]

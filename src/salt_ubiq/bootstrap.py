@@ -18,7 +18,6 @@ from salt_ubiq.errors import BuildError
 log = logging.getLogger(__name__)
 
 
-
 def make(bootstrap: Bootstrap, engine: Engine) -> None:
     """Make ``bootstrap.image`` on the engine."""
     if not shutil.which("mmdebstrap"):

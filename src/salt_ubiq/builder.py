@@ -8,19 +8,21 @@ the finished new one.
 from __future__ import annotations
 
 import logging
+import shutil
 import time
 import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
-from salt_ubiq import dockerfile, slsbuild
+from salt_ubiq import dockerfile
 from salt_ubiq.catalogue import Base, Catalogue, Service
 from salt_ubiq.engine import LABEL, Engine, ImageInfo
 from salt_ubiq.errors import BuildCancelled, BuildError, EngineError
 from salt_ubiq.redact import Redactor
 from salt_ubiq.report import Result, States
 from salt_ubiq.site import Site
+from salt_ubiq.slsbuild import SlsBuild
 from salt_ubiq.workspace import Slot, Workspace
 
 log = logging.getLogger(__name__)
@@ -64,7 +66,7 @@ class Builder:
                     new_id = dockerfile.build(image, site)
                 else:
                     parent = self._parent(image)
-                    states = slsbuild.build(image, parent, site, self._workspace)
+                    states = SlsBuild(image, parent, site).run()
                     new_id = self._existing(site.slot.reference).id
                 self.engine.tag(new_id, image.references)
             except BuildError as exc:
@@ -98,9 +100,9 @@ class Builder:
             try:
                 yield Site(
                     engine=self.engine,
+                    workspace=self._workspace,
                     slot=slot,
                     opts=self._opts,
-                    pillar=self._pillar,
                     labels=self._labels(image),
                     clean=clean,
                     log_line=lambda line: print(clean(line), file=handle),
@@ -109,7 +111,8 @@ class Builder:
                 self._clean(slot)
 
     def _clean(self, slot: Slot) -> None:
-        """Remove what a build in that slot, perhaps a dead one, has left on the engine."""
+        """Remove what a build in that slot, perhaps a dead one, has left."""
+        shutil.rmtree(slot.pillar, ignore_errors=True)
         try:
             if self.engine.remove_container(slot.name):
                 log.info("removed the build container %s", slot.name)

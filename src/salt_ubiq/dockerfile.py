@@ -23,6 +23,7 @@ log = logging.getLogger(__name__)
 _STEP = re.compile(r"Step (?P<number>\d+/\d+) : (?P<instruction>.*)", re.DOTALL)
 _LAYER = re.compile(r" ---> (?P<id>[0-9a-f]{12})\s*")
 _CACHED = " ---> Using cache"
+_CHATTER = (" ---> ", "Removing intermediate container")
 _LAST_LINES = 5
 
 
@@ -104,7 +105,7 @@ class _Run:
             self._layers.append(layer["id"])
         elif _CACHED in text:
             self._layers.clear()  # what came before is another build's, too
-        else:
+        elif not text.startswith(_CHATTER):
             self._lines.extend(text.strip().splitlines())
 
     def _failure(self, error: str) -> str:

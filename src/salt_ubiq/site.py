@@ -11,14 +11,14 @@ from typing import Any
 import salt.loader
 
 from salt_ubiq.engine import Engine
-from salt_ubiq.workspace import Slot
+from salt_ubiq.workspace import Slot, Workspace
 
 
 @dataclass(frozen=True)
 class Site:
     """
-    opts, pillar
-        Salt's ``__opts__`` and ``__pillar__``
+    opts
+        Salt's ``__opts__``
 
     labels
         of the container and of the image, beside those of its kind
@@ -31,20 +31,26 @@ class Site:
     """
 
     engine: Engine
+    workspace: Workspace
     slot: Slot
     opts: Mapping[str, Any]
-    pillar: Mapping[str, Any]
     labels: Mapping[str, str]
     clean: Callable[[str], str]
     log_line: Callable[[str], None]
 
-    def functions(self, **context: Any) -> Any:
-        """Salt's execution modules, with the slot's own cache and that ``__context__``."""
+    def functions(
+        self, opts: Mapping[str, Any] | None = None, context: Mapping[str, Any] | None = None
+    ) -> Any:
+        """Salt's execution modules, with a cache of their own, more opts and a ``__context__``."""
         opts = {
             **self.opts,
             "cachedir": str(self.slot.cachedir),
             "docker.exec_driver": "docker-exec",  # needed by name only, see container.py
             "docker.update_mine": False,  # parallel builds would corrupt the mine's file
+            "fileserver_list_cache_time": 0,  # a file that was just added is there
             "test": False,
+            **(opts or {}),
         }
-        return salt.loader.minion_mods(opts, context=context, utils=salt.loader.utils(opts))
+        return salt.loader.minion_mods(
+            opts, context=dict(context or {}), utils=salt.loader.utils(opts)
+        )

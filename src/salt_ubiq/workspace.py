@@ -26,12 +26,22 @@ class Slot:
     A place where one build at a time runs.
 
     ``name`` is that of the build's container; it is unique to this workspace,
-    so whatever bears it while the slot is free was left behind. ``cachedir`` is
-    the build's own Salt cache: parallel builds that shared one would corrupt it.
+    so whatever bears it while the slot is free was left behind. Each has a
+    cachedir of its own: parallel builds that shared one would corrupt it.
     """
 
     name: str
-    cachedir: Path
+    path: Path
+
+    @property
+    def cachedir(self) -> Path:
+        """The cachedir of Salt while it builds."""
+        return self.path / "cache"
+
+    @property
+    def pillar(self) -> Path:
+        """The pillar root, there only while a build needs it."""
+        return self.path / "pillar"
 
     @property
     def reference(self) -> str:
@@ -87,7 +97,7 @@ class Workspace:
         (path / "cache").mkdir(parents=True, exist_ok=True)
         with (path / "lock").open("w") as handle:
             if _try_lock(handle.fileno()):
-                yield Slot(f"salt-ubiq-{self._id}-{number}", path / "cache")
+                yield Slot(f"salt-ubiq-{self._id}-{number}", path)
             else:
                 yield None
 

@@ -1,0 +1,6 @@
+base:
+  '*':
+    - ubiq
+    - admin
+    - web-moodle
+    - postgresql

@@ -1,0 +1,67 @@
+"""
+The pillar of a build: the minion's, with the parent's grains, and the service's
+own merged over it.
+
+``docker.sls_build`` compiles pillar three times and lays a given one over it in
+some of them only. So it gets one that is compiled already: a pillar root of the
+build's slot, readable by its owner alone and removed with the build.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import salt.pillar
+
+from salt_ubiq.catalogue import KEY, Service, merged
+from salt_ubiq.errors import BuildError
+from salt_ubiq.workspace import Slot
+
+
+def compiled(
+    service: Service, grains: Mapping[str, Any], opts: Mapping[str, Any]
+) -> dict[str, Any]:
+    """
+    Compile the pillar that the states of ``service`` see; the catalogue is not in it.
+
+    Raises :class:`~salt_ubiq.errors.BuildError` where it does not render.
+    """
+    source = salt.pillar.get_pillar(
+        dict(opts), dict(grains), opts["id"], pillarenv=opts.get("pillarenv")
+    )
+    pillar = source.compile_pillar()
+    if errors := pillar.pop("_errors", None):
+        raise BuildError(f"{service.name}: pillar does not render:\n" + "\n".join(errors))
+    pillar.pop(KEY, None)
+    return merged(pillar, service.pillar)
+
+
+@contextmanager
+def root(pillar: Mapping[str, Any], slot: Slot) -> Iterator[dict[str, Any]]:
+    """Keep ``pillar`` in the slot for a while; yield the opts with which Salt has no other."""
+    slot.pillar.mkdir(mode=0o700)
+    try:
+        _write(slot, "top.sls", {"base": {"*": ["build"]}})
+        _write(slot, "build.sls", pillar)
+        yield {
+            "pillar_roots": {"base": [str(slot.pillar)]},
+            "pillarenv": None,
+            "pillarenv_from_saltenv": False,
+            "pillar_cache": False,
+            "minion_data_cache": False,
+            "ext_pillar": [],
+            "master_type": "disable",  # a minion's pillar comes from here, its files do not
+        }
+    finally:
+        shutil.rmtree(slot.pillar, ignore_errors=True)
+
+
+def _write(slot: Slot, name: str, data: Mapping[str, Any]) -> None:
+    descriptor = os.open(slot.pillar / name, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "w") as handle:
+        handle.write("#!json\n" + json.dumps(data))

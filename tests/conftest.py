@@ -1,0 +1,216 @@
+"""Fixtures that need a Docker engine or Salt; unit tests use none of them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import docker
+import docker.errors
+import pytest
+import salt.config
+import salt.loader
+import salt.pillar
+
+REPOSITORY = Path(__file__).parent.parent
+# Whatever tests make on the engine bears one of these.
+IMAGES = "salt-ubiq-test/"
+NAMES = "test-"
+DEBIAN = "debian:12-slim"
+BASE = f"{IMAGES}debian-python:12"
+
+
+@pytest.fixture(scope="session")
+def engine() -> Iterator[docker.APIClient]:
+    """The engine's API."""
+    client = docker.APIClient(version="auto")
+    yield client
+    client.close()
+
+
+def images_of_tests(engine: docker.APIClient) -> list[dict[str, Any]]:
+    """The images on the engine that tests have made."""
+    return [
+        image
+        for image in engine.images(all=True)
+        if any(tag.startswith(IMAGES) for tag in image["RepoTags"] or ())
+        or (image["Labels"] or {}).get("org.salt-ubiq.image", "").startswith((NAMES, IMAGES))
+    ]
+
+
+def build_leftovers(engine: docker.APIClient, workspace: str) -> list[str]:
+    """Containers and private tags of builds in that workspace."""
+    containers = engine.containers(all=True, filters={"name": f"salt-ubiq-{workspace}"})
+    tags = engine.images("salt-ubiq.local/build")
+    return [container["Names"][0] for container in containers] + [
+        tag for image in tags for tag in image["RepoTags"] if workspace in tag
+    ]
+
+
+def _remove(engine: docker.APIClient, images: list[dict[str, Any]]) -> None:
+    for image in images:
+        for name in [*(image["RepoTags"] or ()), image["Id"]]:
+            # It may be gone with another, or still a parent of one that goes later.
+            with suppress(docker.errors.APIError):
+                engine.remove_image(name, force=True)
+
+
+@pytest.fixture
+def images(engine: docker.APIClient) -> Iterator[None]:
+    """Afterwards, no image is left that the test has made."""
+    before = {image["Id"] for image in images_of_tests(engine)}
+    yield
+    new = [image for image in images_of_tests(engine) if image["Id"] not in before]
+    _remove(engine, sorted(new, key=lambda image: image["Created"], reverse=True))
+    assert {image["Id"] for image in images_of_tests(engine)} == before
+
+
+class Host:
+    """A masterless Salt minion with files and pillar of its own."""
+
+    def __init__(self, directory: Path, cachedir: Path, grains: Mapping[str, Any]) -> None:
+        self.states = directory / "states"
+        self.pillar_root = directory / "pillar"
+        self.cachedir = cachedir
+        self._grains = dict(grains)
+        self._directory = directory
+        self.opts: dict[str, Any] = {}
+        self.states.mkdir(parents=True)
+        (self.states / "_docker").symlink_to(REPOSITORY / "_docker")
+        self.pillar({})
+
+    def file(self, path: str, text: str) -> None:
+        """Write a file of the file server."""
+        target = self.states / path
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_text(text)
+
+    def pillar(self, pillar: Mapping[str, Any]) -> None:
+        """Set the whole pillar."""
+        self.pillar_root.mkdir(parents=True, exist_ok=True)
+        (self.pillar_root / "top.sls").write_text("base: {'*': [all]}\n")
+        (self.pillar_root / "all.sls").write_text("#!json\n" + json.dumps(pillar))
+
+    def catalogue(self, **services: Any) -> None:
+        """Set a catalogue with the tests' base and these services, and no more pillar."""
+        self.pillar({"ubiq": {"bases": {"test-base": BASE_DECLARATION}, "services": services}})
+
+    def call(self, function: str, *args: Any, **kwargs: Any) -> Any:
+        """Call an execution function, as salt-call does."""
+        return self.modules[function](*args, **kwargs)
+
+    @property
+    def modules(self) -> Any:
+        """Salt's execution modules, freshly loaded with what pillar says now."""
+        opts = salt.config.minion_config(None, minion_id="host", cache_minion_id=False)
+        opts = {
+            **opts,
+            "root_dir": str(self._directory),
+            "cachedir": str(self.cachedir),
+            "pki_dir": str(self._directory / "pki"),
+            "sock_dir": str(self._directory / "run"),
+            "extension_modules": str(self._directory / "extmods"),
+            "file_client": "local",
+            "file_roots": {"base": [str(self.states)]},
+            "pillar_roots": {"base": [str(self.pillar_root)]},
+            "grains": self._grains,
+            **self.opts,
+        }
+        opts["pillar"] = salt.pillar.get_pillar(opts, opts["grains"], "host").compile_pillar()
+        return salt.loader.minion_mods(opts, utils=salt.loader.utils(opts), context={})
+
+
+BASE_DECLARATION = {
+    "repository": BASE.partition(":")[0],
+    "tags": ["12"],
+    "dockerfile": "salt://_docker/debian-python",
+    "buildargs": {"FROM": DEBIAN},
+    "bootstrap": {"image": DEBIAN, "suite": "bookworm", "variant": "minbase"},
+}
+
+
+@pytest.fixture(scope="session")
+def grains() -> dict[str, Any]:
+    opts = salt.config.minion_config(None, minion_id="host", cache_minion_id=False)
+    return dict(salt.loader.grains(opts))
+
+
+@pytest.fixture(scope="session")
+def cachedir(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One for all tests: Salt's thin, which takes seconds to make, is in it."""
+    return tmp_path_factory.mktemp("cache")
+
+
+@pytest.fixture(scope="session")
+def base(
+    engine: docker.APIClient,
+    tmp_path_factory: pytest.TempPathFactory,
+    cachedir: Path,
+    grains: dict[str, Any],
+) -> Iterator[str]:
+    """The reference of a base with Python: the project's own, under the tests' name."""
+    had_debian = bool(engine.images(DEBIAN))
+    host = Host(tmp_path_factory.mktemp("base"), cachedir, grains)
+    host.catalogue()
+    yield host.call("ubiq_docker.build_base", "test-base")["image"]
+    _remove(engine, images_of_tests(engine))
+    if not had_debian:
+        engine.remove_image(DEBIAN)
+
+
+@pytest.fixture
+def host(
+    tmp_path: Path,
+    cachedir: Path,
+    grains: dict[str, Any],
+    base: str,
+    images: None,
+    engine: docker.APIClient,
+) -> Iterator[Host]:
+    """A host with the tests' base built; builds leave nothing behind on the engine."""
+    host = Host(tmp_path, cachedir, grains)
+    host.catalogue()
+    yield host
+    workspace = (cachedir / "ubiq" / "id").read_text()
+    assert build_leftovers(engine, workspace) == []
+
+
+@pytest.fixture
+def image_of(engine: docker.APIClient, images: None) -> Any:
+    """
+    ``image_of(dockerfile, name)``: build an image from a Dockerfile's text and
+    return its reference.
+    """
+
+    def build(dockerfile: str, name: str) -> str:
+        import io
+
+        reference = f"{IMAGES}{name}:latest"
+        messages = list(
+            engine.build(
+                fileobj=io.BytesIO(dockerfile.encode()), tag=reference, decode=True, rm=True
+            )
+        )
+        assert not any("error" in message for message in messages), messages[-3:]
+        return reference
+
+    return build
+
+
+@pytest.fixture
+def run_in(engine: docker.APIClient) -> Any:
+    """``run_in(reference, *command)``: what the command prints in a container of the image."""
+
+    def run(reference: str, *command: str) -> str:
+        container = engine.create_container(reference, list(command), entrypoint=[])
+        try:
+            engine.start(container)
+            engine.wait(container)
+            return engine.logs(container).decode().strip()
+        finally:
+            engine.remove_container(container, v=True, force=True)
+
+    return run

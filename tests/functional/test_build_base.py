@@ -1,0 +1,120 @@
+"""Bases from Dockerfiles, on a real engine."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from salt.exceptions import CommandExecutionError
+
+from tests.conftest import BASE, DEBIAN, IMAGES
+
+
+def declare(host, **base):
+    declaration = {
+        "repository": f"{IMAGES}small",
+        "dockerfile": "salt://context",
+        "buildargs": {"FROM": BASE},
+        **base,
+    }
+    host.pillar({"ubiq": {"bases": {"test-small": declaration}}})
+
+
+@pytest.fixture
+def context(host):
+    """A build context on the file server, with a file below a directory."""
+    host.file(
+        "context/Dockerfile",
+        "ARG FROM\nFROM ${FROM}\nARG WORD=none\nCOPY files /srv\nRUN echo $WORD > /srv/word\n",
+    )
+    host.file("context/files/below/one", "from the file server\n")
+    return host
+
+
+def test_a_context_comes_from_the_file_server_with_what_is_below_it(context, run_in):
+    declare(context, buildargs={"FROM": BASE, "WORD": "given"})
+    built = context.call("ubiq_docker.build_base", "test-small")
+    assert run_in(built["image"], "cat", "/srv/below/one", "/srv/word") == (
+        "from the file server\ngiven"
+    )
+
+
+def test_a_context_is_a_directory_of_the_host(host, tmp_path: Path, run_in):
+    (tmp_path / "here").mkdir()
+    (tmp_path / "here" / "Dockerfile").write_text(f"FROM {BASE}\nRUN echo here > /srv/word\n")
+    declare(host, dockerfile=str(tmp_path / "here"))
+    built = host.call("ubiq_docker.build_base", "test-small")
+    assert run_in(built["image"], "cat", "/srv/word") == "here"
+
+
+def test_every_tag_points_to_the_image_and_it_is_labelled(context, engine):
+    declare(context, tags=["1", "1.2", "latest"])
+    built = context.call("ubiq_docker.build_base", "test-small")
+    for tag in ("1", "1.2", "latest"):
+        image = engine.inspect_image(f"{IMAGES}small:{tag}")
+        assert image["Id"] == built["id"]
+        assert image["Config"]["Labels"]["org.salt-ubiq.image"] == "test-small"
+
+
+def test_an_unchanged_base_keeps_its_image(context):
+    declare(context)
+    first = context.call("ubiq_docker.build_base", "test-small")
+    second = context.call("ubiq_docker.build_base", "test-small")
+    assert first["old_id"] is None
+    assert second["old_id"] == second["id"] == first["id"]
+
+
+def test_a_failing_dockerfile_is_told_with_its_step_and_last_lines(context, engine):
+    declare(context)
+    old = context.call("ubiq_docker.build_base", "test-small")
+    layers = {image["Id"] for image in engine.images(all=True)}
+    context.file(
+        "context/Dockerfile",
+        "ARG FROM\nFROM ${FROM}\nRUN echo fine > /srv/fine\nRUN echo out of luck; exit 3\n",
+    )
+    with pytest.raises(CommandExecutionError) as failure:
+        context.call("ubiq_docker.build_base", "test-small")
+    message = str(failure.value)
+    assert "test-small: the Dockerfile fails at step 4/5, RUN echo out of luck; exit 3" in message
+    assert "returned a non-zero code: 3\n  out of luck\nlog: " in message
+    assert engine.inspect_image(old["image"])["Id"] == old["id"]
+    assert {image["Id"] for image in engine.images(all=True)} == layers
+
+
+def test_a_context_without_dockerfile_names_the_place(host):
+    declare(host, dockerfile="salt://nowhere")
+    with pytest.raises(CommandExecutionError) as failure:
+        host.call("ubiq_docker.build_base", "test-small")
+    assert "ubiq:bases:test-small:dockerfile: there is no Dockerfile in salt://nowhere" in str(
+        failure.value
+    )
+
+
+def test_a_missing_from_is_bootstrapped_without_a_registry(host, engine, run_in):
+    made = f"{IMAGES}bootstrapped:12"
+    host.file("context/Dockerfile", "ARG FROM\nFROM ${FROM}\n")
+    declare(
+        host,
+        buildargs={"FROM": made},
+        bootstrap={"image": made, "suite": "bookworm", "variant": "essential", "include": "hello"},
+    )
+    built = host.call("ubiq_docker.build_base", "test-small")
+    assert run_in(built["image"], "hello", "-g", "from packages") == "from packages"
+
+
+def test_a_failing_bootstrap_says_why(host, engine):
+    made = f"{IMAGES}bootstrapped:none"
+    host.file("context/Dockerfile", f"FROM {made}\n")
+    declare(host, bootstrap={"image": made, "suite": "no-such-suite"})
+    with pytest.raises(CommandExecutionError) as failure:
+        host.call("ubiq_docker.build_base", "test-small")
+    assert f"mmdebstrap could not make {made}" in str(failure.value)
+    assert "no-such-suite" in str(failure.value)
+    assert engine.images(made) == []
+
+
+def test_the_shipped_debian_base_has_what_salt_needs(base, run_in):
+    assert run_in(base, "python3", "-c", "import apt; print('apt')") == "apt"
+    assert run_in(base, "ls", "/var/lib/apt/lists") == ""
+    assert run_in(base, "test", "-f", "/etc/ssl/certs/ca-certificates.crt") == ""
+    assert DEBIAN.partition(":")[0] in run_in(base, "cat", "/etc/os-release")
