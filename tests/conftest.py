@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
+from textwrap import dedent
 from typing import Any
 
 import docker
@@ -78,6 +79,7 @@ class Host:
         self._grains = dict(grains)
         self._directory = directory
         self.opts: dict[str, Any] = {}
+        self.base = BASE_DECLARATION
         self.states.mkdir(parents=True)
         (self.states / "_docker").symlink_to(REPOSITORY / "_docker")
         self.pillar({})
@@ -86,7 +88,7 @@ class Host:
         """Write a file of the file server."""
         target = self.states / path
         target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_text(text)
+        target.write_text(dedent(text))
 
     def pillar(self, pillar: Mapping[str, Any]) -> None:
         """Set the whole pillar."""
@@ -96,7 +98,7 @@ class Host:
 
     def catalogue(self, **services: Any) -> None:
         """Set a catalogue with the tests' base and these services, and no more pillar."""
-        self.pillar({"ubiq": {"bases": {"test-base": BASE_DECLARATION}, "services": services}})
+        self.pillar({"ubiq": {"bases": {"test-base": self.base}, "services": services}})
 
     def call(self, function: str, *args: Any, **kwargs: Any) -> Any:
         """Call an execution function, as salt-call does."""

@@ -58,7 +58,7 @@ class Builder:
         """
         started = time.monotonic()
         waiting = f"{image.name}: waiting for another build of it to end"
-        with self._workspace.lock(image.name, waiting), self._site(image) as site:
+        with self._workspace.lock(f"image-{image.name}", waiting), self._site(image) as site:
             old = self.engine.image(image.reference)
             try:
                 if isinstance(image, Base):

@@ -28,12 +28,16 @@ from salt_ubiq.errors import CatalogueError, Problem, UnknownImage, near_matches
 KEY = "ubiq"
 
 # Docker's reference grammar (distribution/reference), without the digest.
-_HOST = r"(?:(?:[a-zA-Z0-9]|[a-zA-Z0-9][a-zA-Z0-9-]*[a-zA-Z0-9])(?:\.[a-zA-Z0-9-]+)*(?::[0-9]+)?/)"
+_LABEL = r"[a-zA-Z0-9](?:[a-zA-Z0-9-]*[a-zA-Z0-9])?"
+# What has neither dot nor port is part of the path, but for localhost.
+_HOST = rf"(?:(?:{_LABEL}(?:\.{_LABEL})+|localhost|{_LABEL}(?=:))(?::[0-9]+)?/)"
 _COMPONENT = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
 _REPOSITORY = re.compile(rf"{_HOST}?{_COMPONENT}(?:/{_COMPONENT})*")
+_LONGEST_REPOSITORY = 255
 _TAG = re.compile(r"\w[\w.-]{0,127}", re.ASCII)
 _REFERENCE = re.compile(
-    rf"sha256:[0-9a-f]{{64}}|{_REPOSITORY.pattern}(?::{_TAG.pattern})?(?:@sha256:[0-9a-f]{{64}})?"
+    rf"sha256:[0-9a-f]{{64}}|{_REPOSITORY.pattern}(?::{_TAG.pattern})?(?:@sha256:[0-9a-f]{{64}})?",
+    re.ASCII,
 )
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]*")
 
@@ -56,6 +60,8 @@ def _text(value: object) -> object:
 
 def _listed(value: object) -> object:
     """Accept ``a,b`` where a list of names is meant, as Salt does for ``mods``."""
+    if isinstance(value, int | float):
+        return [value]
     if isinstance(value, str):
         return [item.strip() for item in value.split(",") if item.strip()]
     return value
@@ -67,6 +73,8 @@ def _command(value: object) -> object:
 
 
 def _repository(value: str) -> str:
+    if len(value) > _LONGEST_REPOSITORY:
+        raise ValueError(f"Docker refuses a repository of more than {_LONGEST_REPOSITORY} letters")
     if not _REPOSITORY.fullmatch(value):
         raise ValueError(
             f"Docker refuses '{value}' as a repository: lower-case letters, digits and "
@@ -129,7 +137,7 @@ Command: TypeAlias = Annotated[
 Environment: TypeAlias = dict[Text, Annotated[str, BeforeValidator(_text)]]
 Port: TypeAlias = Annotated[Text, AfterValidator(_port)]
 AbsolutePath: TypeAlias = Annotated[Text, AfterValidator(_absolute)]
-Seconds: TypeAlias = Annotated[float, Field(gt=0)]
+Seconds: TypeAlias = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 
 class _Declaration(BaseModel):
@@ -178,8 +186,9 @@ class Image(_Declaration):
     """What bases and services have in common."""
 
     name: str
+    path: str
     repository: Repository
-    tags: Annotated[tuple[Tag, ...], Field(min_length=1)] = ("latest",)
+    tags: Annotated[tuple[Tag, ...], Field(min_length=1), BeforeValidator(_listed)] = ("latest",)
     network_mode: Text | None = None
     timeout: Seconds = 3600
 
@@ -190,9 +199,7 @@ class Image(_Declaration):
 
     def where(self, key: str) -> str:
         """The place of one of its keys, as error messages name it."""
-        if self.name == self.repository:
-            return f"{self.name}: {key}"
-        return f"{KEY}:{'bases' if isinstance(self, Base) else 'services'}:{self.name}:{key}"
+        return f"{self.path}:{key}" if self.path else key
 
     @property
     def reference(self) -> str:
@@ -257,10 +264,12 @@ class Catalogue:
         plain: dict[str, Any] = {"bases": {}, "services": {}}
         for image in self:
             section = "bases" if isinstance(image, Base) else "services"
-            plain[section][image.name] = image.model_dump(mode="json", exclude={"name"})
+            plain[section][image.name] = image.model_dump(mode="json", exclude=_IDENTITY)
         return plain
 
 
+# What an image gets from its place in the catalogue, not from its declaration.
+_IDENTITY = {"name", "path"}
 _MODELS: dict[str, type[Base] | type[Service]] = {"bases": Base, "services": Service}
 
 
@@ -280,7 +289,7 @@ def parse(data: object) -> Catalogue:
         raise CatalogueError([Problem(KEY, "write a mapping with the keys bases and services")])
     problems = _unknown_keys(data, ("defaults", *_MODELS), KEY)
     defaults = _section(data, "defaults", problems)
-    usable = {key for model in _MODELS.values() for key in model.model_fields} - {"name"}
+    usable = {key for model in _MODELS.values() for key in model.model_fields} - _IDENTITY
     problems += _unknown_keys(defaults, usable, f"{KEY}:defaults")
 
     images: dict[str, Base | Service] = {}
@@ -288,12 +297,19 @@ def parse(data: object) -> Catalogue:
     for section, model in _MODELS.items():
         for name, body in _section(data, section, problems).items():
             path = f"{KEY}:{section}:{name}"
+            if not isinstance(body, Mapping):
+                problems.append(Problem(path, f"write a mapping, not {_kind(body)}"))
+                continue
             if name in declared:
                 problems.append(Problem(path, f"the name is taken by {declared[name].path}"))
                 continue
+            body = _with_defaults(body, defaults, model)
+            problems += _unknown_keys(
+                _IDENTITY & set(body), set(model.model_fields) - _IDENTITY, path
+            )
             declared[name] = _outline(path, section, body)
             try:
-                images[name] = _image(model, name, body, defaults)
+                images[name] = model.model_validate({**body, "name": name, "path": path})
             except ValidationError as exc:
                 problems += _translate(exc, path, model)
     problems += _problems_between(declared)
@@ -309,7 +325,9 @@ def ad_hoc(repository: str, **declaration: Any) -> Service:
     Raises :class:`~salt_ubiq.errors.CatalogueError`, its paths being arguments' names.
     """
     try:
-        return Service.model_validate({"name": repository, "repository": repository, **declaration})
+        return Service.model_validate(
+            {"name": repository, "path": "", "repository": repository, **declaration}
+        )
     except ValidationError as exc:
         raise CatalogueError(_translate(exc, "", Service), f"the build of {repository}") from None
 
@@ -351,37 +369,54 @@ def _unknown_key(key: str, known: Iterable[str]) -> str:
     return f"unknown key{near_matches(key, known) or '; known are ' + ', '.join(known)}"
 
 
-def _image(
-    model: type[Base] | type[Service], name: str, body: Any, defaults: Mapping[str, Any]
-) -> Base | Service:
-    """One image; only those defaults count that its kind has."""
-    if not isinstance(body, Mapping):
-        return model.model_validate(body)
-    fitting = {key: value for key, value in defaults.items() if key in model.model_fields}
-    return model.model_validate({**merged(fitting, body), "name": name})
+def _with_defaults(
+    body: Mapping[str, Any], defaults: Mapping[str, Any], model: type[BaseModel]
+) -> dict[str, Any]:
+    """The declaration with those defaults under it that its kind of image has."""
+    return merged(
+        {key: value for key, value in defaults.items() if key in model.model_fields}, body
+    )
 
 
 def _translate(exc: ValidationError, path: str, model: type[BaseModel]) -> list[Problem]:
     """pydantic's errors in the words of whoever writes the pillar."""
     problems = []
-    for error in exc.errors(include_url=False):
-        where = [str(part) for part in error["loc"]]
+    errors = exc.errors(include_url=False)
+    places = [error["loc"] for error in errors]
+    for error in errors:
+        where = error["loc"]
         message = error["msg"].removeprefix("Value error, ")
         if error["type"] == "too_short":
-            if error["input"]:
-                continue  # its items have errors of their own
+            if any(place[: len(where)] == where and place != where for place in places):
+                continue  # it is short of items that have errors of their own
             message = "must not be empty"
         elif error["type"] == "missing":
             message = "missing, this key is required"
-        elif error["type"] == "model_type":
-            message = "write a mapping"
         elif error["type"] == "extra_forbidden":
-            fields = _NESTED.get(where[-2], model) if len(where) > 1 else model
-            message = _unknown_key(where[-1], set(fields.model_fields) - {"name"})
-        elif error["type"].endswith("_type"):
-            message = f"{message[0].lower()}{message[1:]}, not {type(error['input']).__name__}"
-        problems.append(Problem(":".join(filter(None, [path, *where])), message))
+            fields = _NESTED.get(str(where[-2]), model) if len(where) > 1 else model
+            message = _unknown_key(str(where[-1]), set(fields.model_fields) - _IDENTITY)
+        elif error["type"] in _WANTED:
+            message = f"write {_WANTED[error['type']]}, not {_kind(error['input'])}"
+        problems.append(Problem(":".join(filter(None, [path, *map(str, where)])), message))
     return problems
+
+
+_WANTED = {
+    "string_type": "text",
+    "tuple_type": "a list",
+    "dict_type": "a mapping",
+    "model_type": "a mapping",
+}
+
+
+def _kind(value: object) -> str:
+    """What a YAML writer calls it."""
+    if value is None:
+        return "nothing"
+    if isinstance(value, bool):
+        return "true or false"
+    kinds = {str: "text", Mapping: "a mapping", list: "a list", int: "a number", float: "a number"}
+    return next((name for kind, name in kinds.items() if isinstance(value, kind)), "this")
 
 
 _NESTED: dict[str, type[BaseModel]] = {
@@ -399,9 +434,7 @@ class _Outline(NamedTuple):
     references: tuple[str, ...]
 
 
-def _outline(path: str, section: str, body: Any) -> _Outline:
-    if not isinstance(body, Mapping):
-        return _Outline(path, None, ())
+def _outline(path: str, section: str, body: Mapping[str, Any]) -> _Outline:
     base = body.get("base") if section == "services" else None
     repository, tags = body.get("repository"), _listed(body.get("tags", "latest"))
     references: tuple[str, ...] = ()
@@ -419,7 +452,7 @@ def _problems_between(declared: Mapping[str, _Outline]) -> list[Problem]:
             message = "a name has lower-case letters, digits, . _ and -, the first no sign"
             problems.append(Problem(outline.path, message))
         if outline.base and outline.base not in declared:
-            message = _not_a_reference(outline.base, declared)
+            message = not_a_reference(outline.base, declared)
             if message:
                 problems.append(Problem(f"{outline.path}:base", message))
         for reference in outline.references:
@@ -427,7 +460,11 @@ def _problems_between(declared: Mapping[str, _Outline]) -> list[Problem]:
             if owner != name:
                 problems.append(Problem(outline.path, f"{reference} is also {owner}'s"))
     edges = {
-        name: [owners.get(_tagged(outline.base), outline.base)]
+        name: [
+            outline.base
+            if outline.base in declared
+            else owners.get(_tagged(outline.base), outline.base)
+        ]
         for name, outline in declared.items()
         if outline.base
     }
@@ -444,7 +481,7 @@ def _tagged(reference: str) -> str:
     return f"{reference}:latest" if bare else reference
 
 
-def _not_a_reference(base: str, names: Iterable[str]) -> str:
+def not_a_reference(base: str, names: Iterable[str]) -> str:
     """Say what is wrong with a ``base`` that no image has as its name, or ``""``."""
     if not any(sign in base for sign in ":/@"):
         return (

@@ -96,6 +96,8 @@ class BuildClient(docker.APIClient):
         if self._entrypoint:
             kwargs["entrypoint"] = shlex.split(command) if isinstance(command, str) else command
             command = None
+        if "Healthcheck" in self._image_config:
+            kwargs["healthcheck"] = {"test": ["NONE"]}  # it checks the image's command
         self._timer.start()
         return super().create_container(image, command, **kwargs)
 
@@ -135,7 +137,7 @@ class BuildClient(docker.APIClient):
     def execute(self, command: Sequence[str], container: str | None = None) -> Output:
         """Run a command in the container, as root, with nothing but the build's environment."""
         full = ["env", "-i", f"PATH={_PATH}", *self._environment, *command]
-        created = self.exec_create(container or self.name, full)["Id"]
+        created = self.exec_create(container or self.name, full, user="0")["Id"]
         printed: tuple[list[bytes], list[bytes]] = ([], [])
         for chunks in self.exec_start(created, stream=True, demux=True):
             for chunk, stream in zip(chunks, printed, strict=True):

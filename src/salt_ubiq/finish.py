@@ -82,14 +82,17 @@ def _healthcheck(check: Healthcheck | None) -> dict[str, Any] | None:
     if check is None:
         return None
     test = list(check.test)
-    shell = test[:2] == ["/bin/sh", "-c"]
+    if test[:2] == ["/bin/sh", "-c"]:
+        test = ["CMD-SHELL", test[2]]
+    elif test[0] not in ("CMD", "CMD-SHELL", "NONE"):
+        test = ["CMD", *test]
     times = {
         "Interval": check.interval,
         "Timeout": check.timeout,
         "StartPeriod": check.start_period,
     }
     return {
-        "Test": ["CMD-SHELL", test[2]] if shell else ["CMD", *test],
+        "Test": test,
         **{key: int(value * _SECOND) for key, value in times.items() if value},
         **({"Retries": check.retries} if check.retries else {}),
     }

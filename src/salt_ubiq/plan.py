@@ -10,7 +10,7 @@ from typing import Any
 from salt_ubiq import catalogue, graph
 from salt_ubiq.catalogue import Base, Catalogue, Service
 from salt_ubiq.engine import Engine
-from salt_ubiq.errors import BuildError, UnknownImage
+from salt_ubiq.errors import BuildError, CatalogueError, Problem, UnknownImage
 
 
 def service(images: Catalogue, name: str, given: Mapping[str, Any]) -> Service:
@@ -24,21 +24,32 @@ def service(images: Catalogue, name: str, given: Mapping[str, Any]) -> Service:
         the call's other arguments, by the catalogue's keys; unknown ones are
         for the build container
     """
-    known = set(Service.model_fields) - {"name", "repository"}
+    known = set(Service.model_fields) - {"name", "path", "repository", "build"}
     declaration = {key: value for key, value in given.items() if key in known}
-    build = {key: value for key, value in given.items() if key not in known}
+    build = {key: value for key, value in given.items() if key not in known and key != "build"}
     found = images.find(name)
     if isinstance(found, Base):
         raise BuildError(f"'{name}' is a base: use ubiq_docker.build_base")
+    if build or "build" in given:
+        declaration["build"] = {**(found.build if found else {}), **given.get("build", {}), **build}
     if found:
-        if build:
-            declaration["build"] = {**found.build, **build}
-        return catalogue.changed(found, **declaration) if declaration else found
+        changed = catalogue.changed(found, **declaration) if declaration else found
+        return _checked(images, changed)
     if "mods" not in declaration:
         raise UnknownImage(name, [image.name for image in images])
     if "base" not in declaration:
         declaration["base"] = _only_base(images, name).name
-    return catalogue.ad_hoc(name, build=build, **declaration)
+    return _checked(images, catalogue.ad_hoc(name, **declaration))
+
+
+def _checked(images: Catalogue, image: Service) -> Service:
+    if images.parent_of(image) is None:
+        message = catalogue.not_a_reference(image.base, [each.name for each in images])
+        if message:
+            raise CatalogueError(
+                [Problem(image.where("base"), message)], f"the build of {image.name}"
+            )
+    return image
 
 
 def _only_base(images: Catalogue, name: str) -> Base:

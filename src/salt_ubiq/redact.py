@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 _SECRET_KEY = re.compile(
-    r"pass|secret|token|credential|private|api_?key|^key$|_key$", re.IGNORECASE
+    r"pass|secret|token|credential|private|api[_-]?key|^key$|[_-]key$", re.IGNORECASE
 )
 _SHORTEST = 4  # a shorter value is found in any text
 _HIDDEN = "******"
@@ -35,6 +35,6 @@ def _secrets(value: Any, secret: bool) -> Iterator[str]:
     elif isinstance(value, list | tuple):
         for item in value:
             yield from _secrets(item, secret)
-    elif secret and isinstance(value, str):
-        yield value
-        yield from (line for line in value.splitlines() if line.strip())
+    elif secret and isinstance(value, str | int | float) and not isinstance(value, bool):
+        yield str(value)
+        yield from (line for line in str(value).splitlines() if line.strip())

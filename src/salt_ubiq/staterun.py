@@ -27,17 +27,15 @@ class StateRun:
         self._clean = clean
         self._log_line = log_line
         self._returned: Any = None
-        self._printed = ""
+        self._error = ""
         self.before_states: Callable[[], None] = lambda: None
 
     def observe(self, command: Sequence[str], output: Output) -> None:
         """Take note of a command that ran in the container."""
         function = _salt_function(command)
-        if function is None:
-            return
-        if output.stderr:
-            self._printed = self._clean(output.stderr)
-            self._log_line(self._printed)
+        if output.stderr and (function or output.retcode):
+            self._log_line(self._clean(output.stderr))
+        self._error = self._clean(output.stderr) if output.retcode else ""
         if function == "grains.items":
             self.before_states()
         elif function == "state.pkg":
@@ -57,8 +55,8 @@ class StateRun:
             return self._clean("\n".join(str(error).strip() for error in self._returned))
         if self.states.failed:
             return self.states.failure()
-        lines = [line for line in self._printed.splitlines() if line.strip()]
-        return f"Salt failed in the build container: {lines[-1]}" if lines else ""
+        lines = [line for line in self._error.splitlines() if line.strip()]
+        return f"in the build container: {lines[-1]}" if lines else ""
 
     def _log_states(self) -> None:
         if not isinstance(self._returned, Mapping):

@@ -106,7 +106,9 @@ class Workspace:
         path = self.path / "id"
         with self.lock("id"):
             if not path.exists():
-                path.write_text(uuid.uuid4().hex[:8])
+                new = path.with_suffix(".new")
+                new.write_text(uuid.uuid4().hex[:8])
+                new.rename(path)
             return path.read_text()
 
 

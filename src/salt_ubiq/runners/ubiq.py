@@ -8,6 +8,7 @@ import importlib.util
 
 import salt.client
 import salt.config
+from salt.exceptions import CommandExecutionError
 
 __virtualname__ = "ubiq"
 
@@ -33,6 +34,15 @@ def catalogue():
 
 
 def _here(function, *args, **kwargs):
-    """Call an execution function on this machine; no daemon is needed, master or minion."""
+    """
+    Call an execution function on this machine; no daemon is needed, master or minion.
+
+    A failure is returned as its text with return code 1: of an exception, salt-run
+    would show the traceback.
+    """
     opts = salt.config.mminion_config(__opts__["conf_file"], {**__opts__, "file_client": "local"})
-    return salt.client.Caller(mopts=opts).cmd(function, *args, **kwargs)
+    try:
+        return salt.client.Caller(mopts=opts).cmd(function, *args, **kwargs)
+    except CommandExecutionError as exc:
+        __context__["retcode"] = 1
+        return str(exc)

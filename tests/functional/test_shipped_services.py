@@ -1,0 +1,124 @@
+"""The services that come with the project: built as the catalogue says, run as a user would."""
+
+from __future__ import annotations
+
+import time
+import urllib.request
+from contextlib import contextmanager
+
+import pytest
+import salt.utils.yaml
+
+from tests.conftest import BASE, IMAGES, REPOSITORY
+
+STATES = REPOSITORY / "_docker" / "service" / "salt" / "states"
+
+
+@pytest.fixture
+def shipped(host):
+    """A host with the shipped states, pillar and catalogue, its images under the tests' names."""
+    pillar = {}
+    for path in (REPOSITORY / "pillar").glob("*.sls"):
+        if path.stem != "top":
+            pillar |= salt.utils.yaml.safe_load(path.read_text())
+    services = {
+        f"test-{name}": {
+            **service,
+            "repository": service["repository"].replace("ubiquitous/", IMAGES),
+            "base": "test-base",
+        }
+        for name, service in pillar["ubiq"]["services"].items()
+    }
+    pillar["ubiq"] = {"bases": {"test-base": host.base}, "services": services}
+    host.pillar(pillar)
+    host.opts["file_roots"] = {"base": [str(STATES), str(host.states)]}
+    return host
+
+
+@contextmanager
+def running(engine, reference, **arguments):
+    """A container of the image, with its own command, for a while; yields its ID."""
+    host_config = engine.create_host_config(
+        port_bindings={80: ("127.0.0.1",)}, network_mode=arguments.pop("network", "bridge")
+    )
+    container = engine.create_container(reference, host_config=host_config, **arguments)["Id"]
+    try:
+        engine.start(container)
+        yield container
+    finally:
+        engine.remove_container(container, v=True, force=True)
+
+
+def until(answer, seconds=30):
+    """Call ``answer`` until it returns without error, and return that."""
+    deadline = time.monotonic() + seconds
+    while True:
+        try:
+            return answer()
+        except (OSError, AssertionError):
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.2)
+
+
+def test_moodle_web_serves_its_page_and_logs_to_the_container(shipped, engine, run_in):
+    built = shipped.call("ubiq_docker.build_service", "test-moodle-web")
+    assert engine.inspect_image(built["id"])["Config"]["Cmd"] == ["nginx", "-g", "daemon off;"]
+    size = {name: engine.inspect_image(name)["Size"] for name in (built["id"], BASE)}
+    assert run_in(built["image"], "ls", "/var/lib/apt/lists") == ""
+    assert ".deb" not in run_in(built["image"], "ls", "/var/cache/apt/archives")
+    assert size[built["id"]] - size[BASE] < 160_000_000
+
+    with running(engine, built["image"], ports=[80]) as container:
+        port = engine.port(container, 80)[0]["HostPort"]
+        page = until(lambda: urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=5))
+        assert b"<title>Moodle</title>" in page.read()
+        assert b'"GET / HTTP/1.1" 200' in engine.logs(container, stderr=False)
+        started = time.monotonic()
+        engine.stop(container, timeout=20)
+        assert time.monotonic() - started < 10
+        assert engine.inspect_container(container)["State"]["ExitCode"] == 0
+
+
+def test_postgresql_accepts_a_password_login_from_another_container(shipped, engine):
+    built = shipped.call("ubiq_docker.build_service", "test-postgresql")
+    config = engine.inspect_image(built["id"])["Config"]
+    assert config["User"] == "postgres"
+    assert config["Volumes"] == {"/var/lib/postgresql/data": {}}
+
+    network = engine.create_network("salt-ubiq-test")["Id"]
+    try:
+        with running(
+            engine,
+            built["image"],
+            name="salt-ubiq-test-database",
+            network="salt-ubiq-test",
+            environment={"MOODLE_PASSWORD": "correct horse"},
+        ):
+
+            def login(password):
+                with running(
+                    engine,
+                    built["image"],
+                    network="salt-ubiq-test",
+                    environment={"PGPASSWORD": password},
+                    command="psql -h salt-ubiq-test-database -U moodle -tAc 'select 6 * 7'",
+                ) as client:
+                    engine.wait(client)
+                    return engine.logs(client).decode().strip()
+
+            def succeeds():
+                printed = login("correct horse")
+                assert printed == "42", printed
+
+            until(succeeds)
+            assert "password authentication failed" in login("wrong")
+    finally:
+        engine.remove_network(network)
+
+
+def test_postgresql_without_its_password_says_what_is_missing(shipped, engine):
+    built = shipped.call("ubiq_docker.build_service", "test-postgresql")
+    with running(engine, built["image"]) as container:
+        assert engine.wait(container)["StatusCode"] != 0
+        assert b"MOODLE_PASSWORD" in engine.logs(container)

@@ -1,0 +1,162 @@
+"""The commands as people run them: salt-call and the scripts, in processes of their own."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import BASE, IMAGES, REPOSITORY
+
+BIN = Path(sys.executable).parent
+IMAGE = f"{IMAGES}web"
+
+
+@pytest.fixture
+def command(host):
+    """``command(*arguments)``: the salt-call command line for the host's files and pillar."""
+    etc = host.states.parent / "etc"
+    etc.mkdir()
+    config = {
+        "id": "host",
+        "root_dir": str(host.cachedir.parent),
+        "cachedir": str(host.cachedir),
+        "file_client": "local",
+        "file_roots": {"base": [str(host.states)]},
+        "pillar_roots": {"base": [str(host.pillar_root)]},
+    }
+    (etc / "minion").write_text(json.dumps(config))
+    host.catalogue(**{"test-web": {"repository": IMAGE, "base": "test-base", "mods": ["web"]}})
+    host.file("web.sls", "/srv/page:\n  file.managed\n")
+
+    def line(*arguments: str) -> list[str]:
+        return [str(BIN / "salt-call"), "--config-dir", str(etc), "--local", *arguments]
+
+    return line
+
+
+def run(command: list[str], **arguments) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        command, capture_output=True, text=True, timeout=300, check=False, **arguments
+    )
+
+
+def test_a_build_prints_its_result_and_succeeds(command, engine):
+    done = run(command("--out=json", "ubiq_docker.build_service", "test-web"))
+    assert done.returncode == 0, done.stderr
+    result = json.loads(done.stdout)["local"]
+    assert result["id"] == engine.inspect_image(IMAGE)["Id"]
+
+
+def test_check_is_ready_where_everything_is_there(command):
+    done = run(command("--out=json", "ubiq_docker.check"))
+    report = json.loads(done.stdout)["local"]
+    assert (done.returncode, report["ready"], report["problems"]) == (0, True, [])
+    assert report["images"] == 2
+
+
+def test_a_failure_is_one_text_and_a_non_zero_exit(command, host):
+    host.file("web.sls", "'exit 3':\n  cmd.run: []\n")
+    done = run(command("ubiq_docker.build_service", "test-web"))
+    assert done.returncode != 0
+    assert "test-web: 1 of 1 states failed:\n  web: exit 3 (cmd.run)" in done.stderr
+    assert "Traceback" not in done.stderr + done.stdout
+
+
+@pytest.fixture
+def under_way(command, host, engine):
+    """A build in whose container a state sleeps; the image has an old tag."""
+    engine.tag(BASE, IMAGE, "latest")
+    host.file("web.sls", "sleep 120:\n  cmd.run: []\n")
+    process = subprocess.Popen(
+        command("ubiq_docker.build_service", "test-web"),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    container = f"salt-ubiq-{(host.cachedir / 'ubiq' / 'id').read_text()}-0"
+    deadline = time.monotonic() + 120
+    while not _sleeps(engine, container):
+        assert process.poll() is None, process.communicate()[0]
+        assert time.monotonic() < deadline
+        time.sleep(0.3)
+    yield process
+    process.kill()
+    process.communicate()
+
+
+def _sleeps(engine, container: str) -> bool:
+    for found in engine.containers(filters={"name": container}):
+        processes = engine.top(found["Id"], "-o pid,args")["Processes"]
+        return any(columns[-1].endswith("sleep 120") for columns in processes)
+    return False
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_build_fails_cleans_up_and_leaves_the_tag(under_way, engine, host, number):
+    old = engine.inspect_image(IMAGE)["Id"]
+    started = time.monotonic()
+    under_way.send_signal(number)
+    printed = under_way.communicate(timeout=60)[0]
+    assert time.monotonic() - started < 15
+    assert under_way.returncode != 0
+    assert "test-web: cancelled" in printed
+    assert "Traceback" not in printed
+    assert engine.inspect_image(IMAGE)["Id"] == old
+    assert not list((host.cachedir / "ubiq" / "slots").glob("*/pillar"))
+
+
+def test_a_killed_build_leaves_the_tag_and_the_next_one_cleans_up(under_way, command, engine, host):
+    old = engine.inspect_image(IMAGE)["Id"]
+    under_way.kill()
+    under_way.wait()
+    assert engine.inspect_image(IMAGE)["Id"] == old
+    host.file("web.sls", "/srv/page:\n  file.managed\n")
+    done = run(command("ubiq_docker.build_service", "test-web"))
+    assert done.returncode == 0, done.stderr
+    assert engine.inspect_image(IMAGE)["Id"] != old
+    assert not list((host.cachedir / "ubiq" / "slots").glob("*/pillar"))
+
+
+@pytest.fixture
+def checkout(tmp_path) -> Path:
+    """A copy of what the guide's scripts need of the repository."""
+    copy = tmp_path / "checkout"
+    for name in ("_docker", "pillar", "tools", "_modules", "_states", "_runners", "src"):
+        shutil.copytree(REPOSITORY / name, copy / name, symlinks=True)
+    return copy
+
+
+def test_the_guides_script_builds_without_any_config_of_salt(checkout, base, images, engine):
+    environment = {**os.environ, "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}"}
+    done = run(
+        [
+            *("_docker/service/build", "-c", f"{IMAGES}tools", "-m", "admin", "-b", BASE),
+            *("-f", "salt://admin/map.jinja"),
+        ],
+        cwd=checkout,
+        env=environment,
+    )
+    assert done.returncode == 0, done.stderr
+    assert f"{IMAGES}tools: applying admin to {BASE}" in done.stderr
+    labels = engine.inspect_image(f"{IMAGES}tools")["Config"]["Labels"]
+    assert labels["org.salt-ubiq.mods"] == "admin"
+    assert {path.name for path in checkout.iterdir()} - {".ubiq"} == {
+        path.name for path in checkout.iterdir() if path.name != ".ubiq"
+    }
+
+
+@pytest.mark.parametrize(
+    "arguments", [[], ["-c", "x"], ["-m", "x"], ["-c"], ["-z"], ["-c", "x", "-m", "y", "z"]]
+)
+def test_the_guides_script_refuses_wrong_flags(arguments):
+    done = run([str(REPOSITORY / "_docker/service/build"), *arguments])
+    assert done.returncode == 2
+    assert "usage:" in done.stderr
