@@ -9,6 +9,7 @@ import importlib.util
 import salt.client
 import salt.config
 from salt.exceptions import CommandExecutionError
+from salt.exceptions import NotImplemented as ShownWithoutTraceback
 
 __virtualname__ = "ubiq"
 
@@ -37,12 +38,10 @@ def _here(function, *args, **kwargs):
     """
     Call an execution function on this machine; no daemon is needed, master or minion.
 
-    A failure is returned as its text with return code 1: of an exception, salt-run
-    would show the traceback.
+    A failure becomes the one exception that salt-run shows without its traceback.
     """
     opts = salt.config.mminion_config(__opts__["conf_file"], {**__opts__, "file_client": "local"})
     try:
         return salt.client.Caller(mopts=opts).cmd(function, *args, **kwargs)
     except CommandExecutionError as exc:
-        __context__["retcode"] = 1
-        return str(exc)
+        raise ShownWithoutTraceback(str(exc)) from None
