@@ -51,6 +51,11 @@ def build_leftovers(engine: docker.APIClient, workspace: str) -> list[str]:
     ]
 
 
+def volume_names(engine: docker.APIClient, label: str = "org.salt-ubiq.kind") -> set[str]:
+    """The volumes on the engine that builds have made."""
+    return {volume["Name"] for volume in engine.volumes({"label": label})["Volumes"] or ()}
+
+
 def _remove(engine: docker.APIClient, images: list[dict[str, Any]]) -> None:
     for image in images:
         for name in [*(image["RepoTags"] or ()), image["Id"]]:
@@ -96,9 +101,10 @@ class Host:
         (self.pillar_root / "top.sls").write_text("base: {'*': [all]}\n")
         (self.pillar_root / "all.sls").write_text("#!json\n" + json.dumps(pillar))
 
-    def catalogue(self, **services: Any) -> None:
+    def catalogue(self, runtime: Any = True, **services: Any) -> None:
         """Set a catalogue with the tests' base and these services, and no more pillar."""
-        self.pillar({"ubiq": {"bases": {"test-base": self.base}, "services": services}})
+        catalogue = {"runtime": runtime, "bases": {"test-base": self.base}, "services": services}
+        self.pillar({"ubiq": catalogue})
 
     def call(self, function: str, *args: Any, **kwargs: Any) -> Any:
         """Call an execution function, as salt-call does."""
@@ -154,13 +160,15 @@ def base(
     grains: dict[str, Any],
 ) -> Iterator[str]:
     """The reference of a base with Python: the project's own, under the tests' name."""
-    had_debian = bool(engine.images(DEBIAN))
+    had_debian, had_volumes = bool(engine.images(DEBIAN)), volume_names(engine)
     host = Host(tmp_path_factory.mktemp("base"), cachedir, grains)
     host.catalogue()
     yield host.call("ubiq_docker.build_base", "test-base")["image"]
     _remove(engine, images_of_tests(engine))
     if not had_debian:
         engine.remove_image(DEBIAN)
+    for name in volume_names(engine) - had_volumes:
+        engine.remove_volume(name, force=True)
 
 
 @pytest.fixture

@@ -13,16 +13,20 @@ import time
 import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from functools import cached_property
 from typing import Any
 
-from salt_ubiq import dockerfile
+from salt_ubiq import dockerfile, runtime
 from salt_ubiq.catalogue import Base, Catalogue, Service
+from salt_ubiq.container import Surroundings
 from salt_ubiq.engine import LABEL, Engine, ImageInfo
 from salt_ubiq.errors import BuildCancelled, BuildError, EngineError
 from salt_ubiq.redact import Redactor
 from salt_ubiq.report import Result, States
+from salt_ubiq.runtime import RuntimeVolume
 from salt_ubiq.site import Site
 from salt_ubiq.slsbuild import SlsBuild
+from salt_ubiq.thin import Thin
 from salt_ubiq.workspace import Slot, Workspace
 
 log = logging.getLogger(__name__)
@@ -48,6 +52,7 @@ class Builder:
         self._opts = opts
         self._pillar = pillar
         self._workspace = Workspace(opts["cachedir"])
+        self._thin = Thin(self._workspace, opts)
         self._run = f"{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}-{uuid.uuid4().hex[:6]}"
 
     def build(self, image: Base | Service) -> Result:
@@ -66,8 +71,9 @@ class Builder:
                     new_id = dockerfile.build(image, site)
                 else:
                     parent = self._parent(image)
-                    states = SlsBuild(image, parent, site).run()
-                    new_id = self._existing(site.slot.reference).id
+                    surroundings = self._surroundings(image, parent, site.slot)
+                    states = SlsBuild(image, parent, site, surroundings).run()
+                    new_id = self.engine.existing(site.slot.reference).id
                 self.engine.tag(new_id, image.references)
             except BuildError as exc:
                 site.log_line(str(exc))
@@ -88,12 +94,32 @@ class Builder:
             log=str(self._workspace.log_of(image.name)),
         )
 
+    def remove_leftovers(self, test: bool = False) -> list[str]:
+        """Remove what dead builds have left on the engine, or only return their names."""
+        found = []
+        with self._workspace.free_slots() as slots:
+            for slot in slots:
+                if self.engine.has_container(slot.name):
+                    found.append(slot.name)
+                if self.engine.image(slot.reference):
+                    found.append(slot.reference)
+                if not test:
+                    self._clean(slot)
+        return found
+
+    def is_own_cache(self, volume: str) -> bool:
+        """Say whether that is a cache volume of this workspace's slots."""
+        return volume.startswith(f"{runtime.CACHE_NAME}{self._workspace.slot_prefix}")
+
+    @property
+    def runtime_name(self) -> str | None:
+        """The volume of the Salt runtime that the catalogue asks for, made or not."""
+        return self._runtime.name if self._runtime else None
+
     @contextmanager
     def _site(self, image: Base | Service) -> Iterator[Site]:
         """A free slot and a log, for the time of one build."""
-        with self._workspace.free_slots() as slots:
-            for slot in slots:
-                self._clean(slot)
+        self.remove_leftovers()
         path = self._workspace.log_of(image.name)
         with self._workspace.slot() as slot, path.open("w", buffering=1) as handle:
             clean = Redactor(self._pillar, image.pillar if isinstance(image, Service) else {})
@@ -127,6 +153,26 @@ class Builder:
             labels |= {f"{LABEL}.run": self._run, f"{LABEL}.mods": ",".join(image.mods)}
         return labels
 
+    def _surroundings(self, service: Service, parent: ImageInfo, slot: Slot) -> Surroundings:
+        """The runtime, and a cache for packages; or nothing, and Salt copied in."""
+        environment = service.build.get("environment", {})
+        if self._runtime is None:
+            self._thin.provide_whole(slot)
+            return runtime.surroundings(None, None, environment)
+        self._thin.provide_none(slot)
+        volume = self._runtime.ensure(parent)
+        cache = f"{runtime.CACHE_NAME}{slot.name}" if service.package_cache else None
+        if cache:
+            self.engine.create_volume(cache, {f"{LABEL}.kind": "cache"})
+        return runtime.surroundings(volume, cache, environment)
+
+    @cached_property
+    def _runtime(self) -> RuntimeVolume | None:
+        source = self._catalogue.runtime
+        if source is None:
+            return None
+        return RuntimeVolume(source, self.engine, self._workspace, self._thin)
+
     def _parent(self, service: Service) -> ImageInfo:
         image = self._catalogue.parent_of(service)
         reference = image.reference if image else service.base
@@ -141,9 +187,3 @@ class Builder:
             raise BuildError(
                 f"{service.where('base')}: {reference} is not on the engine; {exc}"
             ) from None
-
-    def _existing(self, reference: str) -> ImageInfo:
-        found = self.engine.image(reference)
-        if not found:
-            raise BuildError(f"{reference} is gone from the engine: removed by somebody else?")
-        return found

@@ -20,6 +20,7 @@ from pydantic import (
     ConfigDict,
     Field,
     ValidationError,
+    model_validator,
 )
 
 from salt_ubiq import graph
@@ -226,13 +227,35 @@ class Service(Image):
     saltenv: Text = "base"
     config: ImageConfig = ImageConfig()
     build: Annotated[dict[str, Any], AfterValidator(_build_arguments)] = {}
+    package_cache: bool = True
+
+
+class Runtime(_Declaration):
+    """Where the Python comes from that Salt runs with in build containers."""
+
+    image: Text | None = None
+    host: bool = False
+    suite: Text = "bookworm"
+    mirror: Text | None = None
+    keyring: AbsolutePath | None = None
+
+    @model_validator(mode="after")
+    def _one_source(self) -> Runtime:
+        if self.image and self.host:
+            raise ValueError("image and host exclude each other: take one away")
+        return self
 
 
 class Catalogue:
-    """All images by name, bases before services."""
+    """
+    All images by name, bases before services.
 
-    def __init__(self, images: Mapping[str, Base | Service]) -> None:
+    ``runtime`` is ``None`` where Salt is to run with each image's own Python.
+    """
+
+    def __init__(self, images: Mapping[str, Base | Service], runtime: Runtime | None) -> None:
         self._images = dict(images)
+        self.runtime = runtime
 
     def __iter__(self) -> Iterator[Base | Service]:
         return iter(self._images.values())
@@ -284,10 +307,11 @@ def parse(data: object) -> Catalogue:
     Raises :class:`~salt_ubiq.errors.CatalogueError` with all mistakes.
     """
     if data is None:
-        return Catalogue({})
+        return Catalogue({}, Runtime())
     if not isinstance(data, Mapping):
         raise CatalogueError([Problem(KEY, "write a mapping with the keys bases and services")])
-    problems = _unknown_keys(data, ("defaults", *_MODELS), KEY)
+    problems = _unknown_keys(data, ("runtime", "defaults", *_MODELS), KEY)
+    runtime = _runtime(data.get("runtime"), problems)
     defaults = _section(data, "defaults", problems)
     usable = {key for model in _MODELS.values() for key in model.model_fields} - _IDENTITY
     problems += _unknown_keys(defaults, usable, f"{KEY}:defaults")
@@ -315,7 +339,7 @@ def parse(data: object) -> Catalogue:
     problems += _problems_between(declared)
     if problems:
         raise CatalogueError(problems)
-    return Catalogue(images)
+    return Catalogue(images, runtime)
 
 
 def ad_hoc(repository: str, **declaration: Any) -> Service:
@@ -346,6 +370,16 @@ def merged(under: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
             value = merged(below, value)
         result[key] = value
     return result
+
+
+def _runtime(declared: Any, problems: list[Problem]) -> Runtime | None:
+    if declared is False:
+        return None
+    try:
+        return Runtime.model_validate({} if declared in (None, True) else declared)
+    except ValidationError as exc:
+        problems += _translate(exc, f"{KEY}:runtime", Runtime)
+        return None
 
 
 def _section(data: Mapping[str, Any], key: str, problems: list[Problem]) -> Mapping[str, Any]:

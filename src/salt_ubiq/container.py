@@ -11,20 +11,64 @@ command on this host, and commits the image config that is wanted.
 from __future__ import annotations
 
 import io
+import json
 import shlex
 import tarfile
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 import docker
 import docker.errors
 
-# What Salt's container_resource gives every command.
-_PATH = "/bin:/usr/bin:/sbin:/usr/sbin:/opt/bin:/usr/local/bin:/usr/local/sbin"
+from salt_ubiq.engine import PATH
+
+# Where Salt's docker module puts what it sends into a container.
+_TMP = "/tmp"
+
+
+@dataclass(frozen=True)
+class MountedSalt:
+    """
+    Salt in a volume of the build container.
+
+    volume
+        its name
+
+    command
+        what to call with a scratch directory and the arguments of ``salt-call``
+
+    scratch
+        a directory outside the image, for what Salt sends into the container
+    """
+
+    volume: str
+    command: tuple[str, ...]
+    scratch: str
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """
+    What a build container has that its parent image has not.
+
+    mounts
+        as the engine's API spells them
+
+    environment
+        for the commands in the container; the image gets none of it
+
+    runtime
+        how Salt is there already, ``None`` where ``docker.call`` is to copy it
+        into the container and to run it with the image's own Python
+    """
+
+    mounts: tuple[dict[str, Any], ...] = ()
+    environment: Mapping[str, str] = field(default_factory=dict)
+    runtime: MountedSalt | None = None
 
 
 @dataclass(frozen=True)
@@ -54,14 +98,17 @@ class BuildClient(docker.APIClient):
         entrypoint of its own, or where the image shall have no command
         (committing can replace a command by nothing only there)
 
-    environment
-        for the commands in the container; the image gets none of it
+    surroundings
+        what the container has that its parent image has not
 
     timeout
         seconds until the container is killed
 
+    grains
+        the container's, where they are known: ``grains.items`` need not run then
+
     observe
-        called after each command in the container, with it and its output
+        called after each command of Salt's docker module, with it and its output
     """
 
     def __init__(
@@ -71,16 +118,20 @@ class BuildClient(docker.APIClient):
         name: str,
         image_config: Mapping[str, Any],
         entrypoint: bool,
-        environment: Mapping[str, str],
+        surroundings: Surroundings,
         timeout: float,
-        observe: Callable[[Sequence[str], Output], None],
+        grains: Mapping[str, Any] | None = None,
+        observe: Callable[[Sequence[str], Output], None] = lambda *_: None,
     ) -> None:
         super().__init__(**arguments, timeout=int(timeout) + 1)
         self.name = name
         self.timed_out = False
         self._image_config = dict(image_config)
         self._entrypoint = entrypoint
-        self._environment = [f"{key}={value}" for key, value in environment.items()]
+        self._mounts = surroundings.mounts
+        self._variables = [f"{key}={value}" for key, value in surroundings.environment.items()]
+        self._runtime = surroundings.runtime
+        self._grains = grains
         self._observe = observe
         self._timer = threading.Timer(timeout, self._kill)
         self._timer.daemon = True
@@ -96,6 +147,8 @@ class BuildClient(docker.APIClient):
         if self._entrypoint:
             kwargs["entrypoint"] = shlex.split(command) if isinstance(command, str) else command
             command = None
+        mounts = [*(kwargs["host_config"].get("Mounts") or ()), *self._mounts]
+        kwargs["host_config"]["Mounts"] = mounts
         if "Healthcheck" in self._image_config:
             kwargs["healthcheck"] = {"test": ["NONE"]}  # it checks the image's command
         self._timer.start()
@@ -123,20 +176,34 @@ class BuildClient(docker.APIClient):
         return {"container_resource.run": self._run, "container_resource.copy_to": self._copy_to}
 
     def _run(self, name: str, cmd: str, output: str | None = None, **_: Any) -> Any:
-        done = self.execute(shlex.split(cmd), container=name)
+        words = shlex.split(cmd)
+        if self._grains is not None and called_function(words) == "grains.items":
+            done = Output(json.dumps({"local": {"return": self._grains}}), "", 0)
+        elif self._runtime is None:
+            done = self.execute(words, container=name)
+        elif called_function(words):
+            done = self.execute(self._by_runtime(self._runtime, words), container=name)
+        else:
+            # docker.call looks for a Python, makes and removes directories, unpacks
+            # Salt: with the runtime there is nothing to do.
+            done = Output("", "", 0)
+        self._observe(words, done)
         ret = {"pid": 0, "retcode": done.retcode, "stdout": done.stdout, "stderr": done.stderr}
         return ret["stdout"] if output is None else ret
 
     def _copy_to(self, name: str, source: str, dest: str, **_: Any) -> bool:
         path = PurePosixPath(dest)
+        if self._runtime and path.name == "thin.tgz":
+            return True
+        directory = self._runtime.scratch if self._runtime else str(path.parent.parent)
         buffer = io.BytesIO()
         with tarfile.open(fileobj=buffer, mode="w") as tar:
-            tar.add(Path(source), arcname=path.name)
-        return bool(self.put_archive(name, str(path.parent), buffer.getvalue()))
+            tar.add(Path(source), arcname=f"{path.parent.name}/{path.name}")
+        return bool(self.put_archive(name, directory, buffer.getvalue()))
 
     def execute(self, command: Sequence[str], container: str | None = None) -> Output:
         """Run a command in the container, as root, with nothing but the build's environment."""
-        full = ["env", "-i", f"PATH={_PATH}", *self._environment, *command]
+        full = ["env", "-i", f"PATH={PATH}", *self._variables, *command]
         created = self.exec_create(container or self.name, full, user="0")["Id"]
         printed: tuple[list[bytes], list[bytes]] = ([], [])
         for chunks in self.exec_start(created, stream=True, demux=True):
@@ -144,11 +211,23 @@ class BuildClient(docker.APIClient):
                 if chunk:
                     stream.append(chunk)
         stdout, stderr = (b"".join(stream).decode(errors="replace").rstrip() for stream in printed)
-        result = Output(stdout, stderr, int(self.exec_inspect(created)["ExitCode"]))
-        self._observe(command, result)
-        return result
+        return Output(stdout, stderr, int(self.exec_inspect(created)["ExitCode"]))
+
+    def _by_runtime(self, runtime: MountedSalt, words: Sequence[str]) -> list[str]:
+        """``python3 /tmp/salt.docker.x/salt-call …``, by the runtime and in its scratch."""
+        moved = [word.replace(f"{_TMP}/", f"{runtime.scratch}/") for word in words]
+        _python, salt_call, *arguments = moved
+        return [*runtime.command, str(PurePosixPath(salt_call).parent), *arguments]
 
     def _kill(self) -> None:
         self.timed_out = True
         with suppress(docker.errors.APIError):
             self.kill(self.name)
+
+
+def called_function(command: Sequence[str]) -> str | None:
+    """The function of a ``salt-call … -- function args``; ``None`` for another command."""
+    words = list(command)
+    if "--" not in words or not any(word.endswith("/salt-call") for word in words):
+        return None
+    return words[words.index("--") + 1]

@@ -7,8 +7,10 @@ The one place that talks to the engine for itself; the container of a build is
 
 from __future__ import annotations
 
+import io
 import logging
 import os
+import tarfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -16,6 +18,7 @@ from typing import Any
 
 import docker
 import docker.errors
+import docker.types
 import docker.utils
 
 from salt_ubiq.errors import EngineError
@@ -23,6 +26,8 @@ from salt_ubiq.errors import EngineError
 log = logging.getLogger(__name__)
 
 LABEL = "org.salt-ubiq"
+# What Salt's container_resource gives every command.
+PATH = "/bin:/usr/bin:/sbin:/usr/sbin:/opt/bin:/usr/local/bin:/usr/local/sbin"
 
 
 @dataclass(frozen=True)
@@ -119,26 +124,112 @@ class Engine:
                 return False
         return True
 
-    def run(self, image_id: str, command: Sequence[str], name: str) -> tuple[int, str]:
+    def existing(self, reference: str) -> ImageInfo:
+        """Return the image of that reference or ID, which has to be there."""
+        image = self.image(reference)
+        if image is None:
+            raise EngineError(f"{reference} is gone from the engine: removed by somebody else?")
+        return image
+
+    @contextmanager
+    def container(
+        self, image_id: str, name: str, mounts: Sequence[docker.types.Mount] = ()
+    ) -> Iterator[str]:
+        """A container that sleeps, once started, and is removed in the end; yields its ID."""
+        with _translated(f"make the container {name}"):
+            config = self.client.create_host_config(mounts=list(mounts))
+            container = self.client.create_container(
+                image_id,
+                entrypoint=["sleep", "infinity"],
+                healthcheck={"test": ["NONE"]},
+                user="0",
+                name=name,
+                host_config=config,
+            )["Id"]
+        try:
+            yield container
+        finally:
+            self.remove_container(container)
+
+    def start(self, container: str) -> None:
+        """Start a container."""
+        with _translated(f"start the container {container}"):
+            self.client.start(container)
+
+    def execute(self, container: str, command: Sequence[str]) -> tuple[int, str]:
         """
-        Run a command in a container of its own, as root and without the image's environment.
+        Run a command in a running container, without the image's environment.
 
         Returns the exit status, 127 where there is no such command, and what it printed.
         """
-        with _translated(f"run {command[0]} in {image_id}"):
-            container = self.client.create_container(
-                image_id, list(command), entrypoint=[], user="0", name=name
-            )
+        with _translated(f"run {command[0]} in the container {container}"):
+            full = ["env", "-i", f"PATH={PATH}", *command]
+            execution = self.client.exec_create(container, full, user="0")["Id"]
+            printed = self.client.exec_start(execution).decode(errors="replace").strip()
+            return int(self.client.exec_inspect(execution)["ExitCode"]), printed
+
+    def put(self, container: str, directory: str, contents: Mapping[str, bytes]) -> None:
+        """Write files into a directory of a container, by name."""
+        buffer = io.BytesIO()
+        with tarfile.open(fileobj=buffer, mode="w") as tar:
+            for name, content in contents.items():
+                member = tarfile.TarInfo(name)
+                member.size, member.mode = len(content), 0o644
+                tar.addfile(member, io.BytesIO(content))
+        self.put_tar(container, directory, buffer.getvalue())
+
+    def put_tar(self, container: str, directory: str, tar: bytes) -> None:
+        """Unpack a tar in a directory of a container."""
+        with _translated(f"write to the container {container}"):
+            self.client.put_archive(container, directory, tar)
+
+    def has_file(self, container: str, path: str) -> bool:
+        """Say whether a container has that file."""
+        with _translated(f"look into the container {container}"):
             try:
-                self.client.start(container)
-                status = int(self.client.wait(container)["StatusCode"])
-                return status, self.client.logs(container).decode(errors="replace").strip()
+                self.client.get_archive(container, path)[0].close()
+            except docker.errors.NotFound:
+                return False
+        return True
+
+    def volume(self, name: str) -> dict[str, Any] | None:
+        """Return the engine's account of a volume, ``None`` if it lacks it."""
+        with _translated(f"inspect the volume {name}"):
+            try:
+                return dict(self.client.inspect_volume(name))
+            except docker.errors.NotFound:
+                return None
+
+    def volumes(self, label: str) -> list[str]:
+        """Return the names of the volumes that have a label, ``key=value``."""
+        with _translated("list volumes"):
+            found = self.client.volumes({"label": label})["Volumes"] or ()
+        return sorted(str(volume["Name"]) for volume in found)
+
+    def has_container(self, name: str) -> bool:
+        """Say whether there is a container of that name, running or not."""
+        with _translated(f"inspect container {name}"):
+            try:
+                self.client.inspect_container(name)
+            except docker.errors.NotFound:
+                return False
+        return True
+
+    def create_volume(self, name: str, labels: Mapping[str, str]) -> None:
+        """Make a volume unless it is there."""
+        with _translated(f"make the volume {name}"):
+            self.client.create_volume(name, labels=dict(labels))
+
+    def remove_volume(self, name: str) -> bool:
+        """Remove a volume, if it is there and no container has it."""
+        with _translated(f"remove the volume {name}"):
+            try:
+                self.client.remove_volume(name)
             except docker.errors.APIError as exc:
-                if "executable file not found" in str(exc) or "no such file" in str(exc):
-                    return 127, str(exc.explanation)
+                if exc.status_code in (404, 409):
+                    return False
                 raise
-            finally:
-                self.remove_container(container["Id"])
+        return True
 
 
 @contextmanager

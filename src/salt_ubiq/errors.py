@@ -47,6 +47,10 @@ class UnknownImage(UbiqError):
         super().__init__(f"no image '{name}' in the catalogue{hint}")
 
 
+class UnknownRun(UbiqError):
+    """A run that there is no record of."""
+
+
 class EngineError(UbiqError):
     """The Docker engine can't be reached, or refused what was asked of it."""
 

@@ -2,13 +2,14 @@
 Finishing: what makes a proper image of a build container.
 
 :func:`image_config` says what the image's config is to be, and
-:class:`Residue` removes from the container what is there only because Salt and
-the package managers worked in it.
+:class:`Residue` takes out of the container what is there only because
+Salt and the package managers worked in it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -30,6 +31,7 @@ _CACHES = (
 _SALT = ("/etc/salt", "/var/cache/salt", "/var/log/salt", "/var/run/salt", "/run/salt")
 
 _ADDED = 1  # the engine's kind of change: 0 modified, 1 added, 2 deleted
+_NO_SUCH_COMMAND = 127
 _SECOND = 1_000_000_000  # the engine counts in nanoseconds
 
 
@@ -98,37 +100,53 @@ def _healthcheck(check: Healthcheck | None) -> dict[str, Any] | None:
     }
 
 
+@dataclass(frozen=True)
 class Residue:
     """
-    What a build leaves in its container and nobody wants in the image.
+    What is in a container before any state has run.
 
-    Only what the build itself added is removed: a parent's files stay as they are.
+    cached
+        what package managers have cached in the parent
+
+    salt
+        what Salt has written just by running
     """
 
-    def __init__(self, client: BuildClient) -> None:
-        self._client = client
-        self._salt: frozenset[str] = frozenset()
+    cached: tuple[str, ...]
+    salt: tuple[str, ...]
 
-    def salt_has_run(self) -> None:
-        """Remember what Salt wrote; to be called before the first state runs."""
-        self._salt = frozenset(self._added(_SALT))
+    @classmethod
+    def found(cls, client: BuildClient) -> Residue:
+        """Look for it in a container in which Salt ran, and no state did."""
+        return cls(_cached(client), _added(client, _SALT))
 
-    def remove(self) -> None:
-        """Remove caches, and what Salt wrote where no state has added to it."""
-        doomed = self._added(_CACHES)
-        for directory in _SALT:
-            added = self._added((directory,))
-            if self._salt.issuperset(added):
-                doomed += added
-        tops = [path for path in doomed if str(PurePosixPath(path).parent) not in doomed]
+    def remove(self, client: BuildClient) -> None:
+        """
+        Remove what has been added to it from a container in which states ran.
+
+        Salt's own is removed but for directories to which a state has added.
+        """
+        doomed = {*_cached(client)}.difference(self.cached)
+        for directory in _SALT if self.salt else ():
+            added = _added(client, (directory,))
+            if {*self.salt}.issuperset(added):
+                doomed |= {*added}
+        tops = sorted(path for path in doomed if str(PurePosixPath(path).parent) not in doomed)
         if tops:
-            self._client.execute(["rm", "-rf", "--", *tops])
+            client.execute(["rm", "-rf", "--", *tops])
 
-    def _added(self, directories: Iterable[str]) -> list[str]:
-        changes = self._client.diff(self._client.name) or ()
-        return [
-            change["Path"]
-            for change in changes
-            if change["Kind"] == _ADDED
-            and any(PurePosixPath(change["Path"]).is_relative_to(where) for where in directories)
-        ]
+
+def _cached(client: BuildClient) -> tuple[str, ...]:
+    found = client.execute(["find", *_CACHES, "-mindepth", "1"])
+    if found.retcode == _NO_SUCH_COMMAND:
+        return _added(client, _CACHES)  # the same, but takes the engine longer
+    return tuple(found.stdout.splitlines())
+
+
+def _added(client: BuildClient, directories: Iterable[str]) -> tuple[str, ...]:
+    return tuple(
+        change["Path"]
+        for change in client.diff(client.name) or ()
+        if change["Kind"] == _ADDED
+        and any(PurePosixPath(change["Path"]).is_relative_to(where) for where in directories)
+    )

@@ -8,17 +8,18 @@ import fnmatch
 import importlib.metadata
 import json
 import logging
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
 from typing import Any
 
-import salt.utils.thin
 from packaging.specifiers import SpecifierSet
 
 from salt_ubiq import finish, pillar
 from salt_ubiq.catalogue import Service
-from salt_ubiq.container import BuildClient, Output
+from salt_ubiq.container import BuildClient, Surroundings
 from salt_ubiq.engine import ImageInfo
 from salt_ubiq.errors import BuildError, StatesFailed, near_matches
+from salt_ubiq.finish import Residue
 from salt_ubiq.report import States
 from salt_ubiq.site import Site
 from salt_ubiq.staterun import StateRun
@@ -38,10 +39,13 @@ class SlsBuild:
     The image is left under the slot's private reference.
     """
 
-    def __init__(self, service: Service, parent: ImageInfo, site: Site) -> None:
+    def __init__(
+        self, service: Service, parent: ImageInfo, site: Site, surroundings: Surroundings
+    ) -> None:
         self._service = service
         self._parent = parent
         self._site = site
+        self._surroundings = surroundings
         self._config = finish.image_config(service.config, parent.config, site.labels)
         self._states = StateRun(site.clean, site.log_line)
 
@@ -53,13 +57,10 @@ class SlsBuild:
         """
         service = self._service
         self._check_mods(self._site.functions()["cp.list_states"](service.saltenv))
-        self._provide_thin()
-        grains = self._grains()
-        values = pillar.compiled(service, grains, self._site.opts)
-        client = self._client(self._states.observe)
-        residue = finish.Residue(client)
-        self._states.before_states = residue.salt_has_run
-        client.before_commit = residue.remove
+        facts = self._facts()
+        values = pillar.compiled(service, facts.grains, self._site.opts)
+        client = self._client(grains=facts.grains, observe=self._states.observe)
+        client.before_commit = lambda: facts.residue.remove(client)
         log.info("%s: applying %s to %s", service.name, ", ".join(service.mods), service.base)
         with pillar.root(values, self._site.slot) as opts:
             self._sls_build(client, opts)
@@ -91,16 +92,16 @@ class SlsBuild:
         text = f"{name}: {self._states.explain() or self._site.clean(_last_line(exc))}"
         return StatesFailed(text, failed) if failed else BuildError(text)
 
-    def _client(self, observe: Callable[[Sequence[str], Output], None]) -> BuildClient:
+    def _client(self, **more: Any) -> BuildClient:
         entrypoint = bool(self._parent.config.get("Entrypoint")) or not self._config.get("Cmd")
         return BuildClient(
             self._site.engine.arguments,
             name=self._site.slot.name,
             image_config=self._config,
             entrypoint=entrypoint,
-            environment=self._service.build.get("environment", {}),
+            surroundings=self._surroundings,
             timeout=self._service.timeout,
-            observe=observe,
+            **more,
         )
 
     def _functions(self, client: BuildClient, opts: Mapping[str, Any]) -> Any:
@@ -133,31 +134,33 @@ class SlsBuild:
                 )
             )
 
-    def _grains(self) -> dict[str, Any]:
-        """
-        The grains that states see in the container: those of the parent image.
-
-        They are gathered once for each parent and kept in the workspace.
-        """
-        version = importlib.metadata.version("salt")
-        name = f"{self._parent.id.partition(':')[2]}-{version}.json"
-        path = self._site.workspace.path / "grains" / name
+    def _facts(self) -> _Facts:
+        """What is to be known of the parent: gathered once and kept in the workspace."""
+        version, runtime = importlib.metadata.version("salt"), self._surroundings.runtime
+        kind = f"{version}-{runtime.volume if runtime else 'plain'}"
+        name = f"{self._parent.id.partition(':')[2]}-{kind}.json"
+        path = self._site.workspace.path / "parents" / name
         if not path.exists():
-            self._check_python()
+            if runtime is None:
+                self._check_python()
             log.info("%s: asking %s for its grains", self._service.name, self._service.base)
             path.parent.mkdir(exist_ok=True)
-            path.write_text(json.dumps(self._gathered_grains()))
-        return dict(json.loads(path.read_text()))
+            new = path.with_suffix(f".{self._site.slot.name}")
+            new.write_text(json.dumps(asdict(self._gathered_facts())))
+            new.rename(path)
+        known = json.loads(path.read_text())
+        return _Facts(known["grains"], Residue(**known["residue"]))
 
-    def _gathered_grains(self) -> Any:
-        client = self._client(lambda *_: None)
+    def _gathered_facts(self) -> _Facts:
+        client = self._client()
         functions = self._functions(client, {})
         container = functions["docker.create"](
             self._parent.id, cmd="sleep infinity", **self._create_arguments()
         )["Id"]
         try:
             functions["docker.start"](container)
-            return functions["docker.call"](container, "grains.items")
+            grains = functions["docker.call"](container, "grains.items")
+            return _Facts(grains, Residue.found(client))
         except Exception as exc:
             raise self._explained(exc, client) from exc
         finally:
@@ -166,38 +169,29 @@ class SlsBuild:
     def _check_python(self) -> None:
         """Salt runs in the container with the image's own Python: see that there is one for it."""
         needed = SpecifierSet(importlib.metadata.metadata("salt")["Requires-Python"])
-        where = f"{self._service.where('base')}: {self._service.base} has"
-        command = ["-c", "import platform; print(platform.python_version())"]
-        for python in _PYTHONS:
-            status, printed = self._site.engine.run(
-                self._parent.id, [python, *command], self._site.slot.name
-            )
-            if status == 127:
-                continue
-            if status == 0 and needed.contains(printed, prereleases=True):
-                return
-            found = f"Python {printed}" if status == 0 else f"a {python} that fails: {printed}"
-            raise BuildError(
-                f"{where} {found}, and this host's Salt needs Python {needed}: take a newer base"
-            )
-        raise BuildError(f"{where} no Python, which Salt needs there: take a base with python3")
+        has = f"{self._service.where('base')}: {self._service.base} has"
+        remedy = "take a newer base, or let Salt run with its own Python (ubiq:runtime)"
+        engine = self._site.engine
+        with engine.container(self._parent.id, self._site.slot.name) as container:
+            engine.start(container)
+            for python in _PYTHONS:
+                command = [python, "-c", "import platform; print(platform.python_version())"]
+                status, printed = engine.execute(container, command)
+                if status == 0 and needed.contains(printed, prereleases=True):
+                    return
+                if status == 0:
+                    raise BuildError(
+                        f"{has} Python {printed}, and this host's Salt needs {needed}: {remedy}"
+                    )
+        raise BuildError(f"{has} no Python that runs, and Salt needs one: {remedy}")
 
-    def _provide_thin(self) -> None:
-        """
-        Put Salt's "thin" tarball into the slot's cache, where ``docker.call`` looks for it.
 
-        All slots share one: making it takes seconds, and two that made it at once would collide.
-        """
-        workspace, opts = self._site.workspace, self._site.opts
-        with workspace.lock("thin"):
-            salt.utils.thin.gen_thin(
-                str(workspace.path),
-                extra_mods=opts.get("thin_extra_mods", ""),
-                so_mods=opts.get("thin_so_mods", ""),
-            )
-        link = self._site.slot.cachedir / "thin"
-        if not link.is_symlink():
-            link.symlink_to(workspace.path / "thin")
+@dataclass(frozen=True)
+class _Facts:
+    """Of a parent: its grains, and what is in its container before any state runs."""
+
+    grains: dict[str, Any]
+    residue: Residue
 
 
 def _last_line(exc: Exception) -> str:

@@ -11,7 +11,7 @@ from typing import Any
 
 import salt.utils.json
 
-from salt_ubiq.container import Output
+from salt_ubiq.container import Output, called_function
 from salt_ubiq.report import States
 
 
@@ -19,8 +19,8 @@ class StateRun:
     """
     What Salt does in the build container, from the commands that run there.
 
-    Of the two calls that ``docker.sls_build`` makes, ``grains.items`` comes
-    before any state and ``state.pkg`` is the states.
+    Of the two functions that ``docker.sls_build`` calls there, ``state.pkg`` is
+    the states.
     """
 
     def __init__(self, clean: Callable[[str], str], log_line: Callable[[str], None]) -> None:
@@ -28,17 +28,14 @@ class StateRun:
         self._log_line = log_line
         self._returned: Any = None
         self._error = ""
-        self.before_states: Callable[[], None] = lambda: None
 
     def observe(self, command: Sequence[str], output: Output) -> None:
         """Take note of a command that ran in the container."""
-        function = _salt_function(command)
+        function = called_function(command)
         if output.stderr and (function or output.retcode):
             self._log_line(self._clean(output.stderr))
         self._error = self._clean(output.stderr) if output.retcode else ""
-        if function == "grains.items":
-            self.before_states()
-        elif function == "state.pkg":
+        if function == "state.pkg":
             self._returned = _returned(output.stdout)
             self._log_states()
 
@@ -75,14 +72,6 @@ class StateRun:
             self._log_line(line)
         if self.states.failed:
             self._log_line(self.states.failure())
-
-
-def _salt_function(command: Sequence[str]) -> str | None:
-    """The function of a ``salt-call … -- function args``; ``None`` for another command."""
-    words = list(command)
-    if "--" not in words or not any(word.endswith("/salt-call") for word in words):
-        return None
-    return words[words.index("--") + 1]
 
 
 def _returned(stdout: str) -> Any:

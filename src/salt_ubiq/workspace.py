@@ -58,7 +58,7 @@ class Workspace:
         self._locks = self.path / "locks"
         for directory in (self._slots, self._locks, self.path / "logs"):
             directory.mkdir(parents=True, exist_ok=True)
-        self._id = self._own_id()
+        self.slot_prefix = f"salt-ubiq-{self._own_id()}-"
 
     def log_of(self, image: str) -> Path:
         """Return the file for the log of an image's latest build."""
@@ -97,7 +97,7 @@ class Workspace:
         (path / "cache").mkdir(parents=True, exist_ok=True)
         with (path / "lock").open("w") as handle:
             if _try_lock(handle.fileno()):
-                yield Slot(f"salt-ubiq-{self._id}-{number}", path)
+                yield Slot(f"{self.slot_prefix}{number}", path)
             else:
                 yield None
 

@@ -33,6 +33,16 @@ def web(host, engine):
     assert engine.inspect_image(IMAGE)["Id"] == old
 
 
+@pytest.fixture
+def plain(web):
+    """The same, built with each image's own Python."""
+    web.catalogue(
+        runtime=False,
+        **{"test-web": {"repository": IMAGE, "base": "test-base", "mods": ["web"]}},
+    )
+    return web
+
+
 def failure_of(host, *args, **kwargs) -> str:
     with pytest.raises(CommandExecutionError) as failure:
         host.call("ubiq_docker.build_service", *args, **kwargs)
@@ -120,21 +130,21 @@ def test_a_base_that_does_not_exist(web):
     assert "can't pull registry.invalid/none:1" in message
 
 
-def test_a_base_without_python(web, image_of, engine):
+def test_without_the_runtime_a_base_needs_python(plain, image_of):
     base = image_of(f"FROM {BASE}\nRUN rm /usr/bin/python3*\n", "no-python")
-    message = failure_of(web, "test-web", base=base)
-    assert f"ubiq:services:test-web:base: {base} has no Python" in message
-    assert "take a base with python3" in message
+    message = failure_of(plain, "test-web", base=base)
+    assert f"ubiq:services:test-web:base: {base} has no Python that runs" in message
+    assert "take a newer base, or let Salt run with its own Python (ubiq:runtime)" in message
 
 
-def test_a_base_with_a_python_too_old(web, image_of):
+def test_without_the_runtime_a_base_needs_a_python_that_is_new_enough(plain, image_of):
     base = image_of(
         f"FROM {BASE}\nRUN rm /usr/bin/python3* && printf '#!/bin/sh\\necho 3.6.15\\n'"
         " > /usr/bin/python3 && chmod +x /usr/bin/python3\n",
         "old-python",
     )
-    message = failure_of(web, "test-web", base=base)
-    assert f"{base} has Python 3.6.15, and this host's Salt needs Python >=" in message
+    message = failure_of(plain, "test-web", base=base)
+    assert f"{base} has Python 3.6.15, and this host's Salt needs >=" in message
 
 
 def test_a_catalogue_with_ten_mistakes_gets_ten_messages(web):

@@ -3,6 +3,7 @@
 import pytest
 
 from salt_ubiq.catalogue import ImageConfig
+from salt_ubiq.container import Output
 from salt_ubiq.finish import Residue, image_config
 
 PARENT = {
@@ -140,7 +141,7 @@ def test_a_healthcheck_as_a_string_is_dockers_shell_form_and_has_dockers_own_tim
 
 # Residue
 
-MODIFIED, ADDED, DELETED = range(3)
+ADDED = 1
 
 
 class Container:
@@ -148,74 +149,62 @@ class Container:
 
     name = "build"
 
-    def __init__(self):
-        self.changes = {}
+    def __init__(self, cached=(), added=(), has_find=True):
+        self.cached = cached
+        self.added = added
         self.removed = []
+        self._find = Output("\n".join(cached), "", 1) if has_find else Output("", "", 127)
 
     def diff(self, name):
         assert name == self.name
-        return [{"Path": path, "Kind": kind} for path, kind in self.changes.items()] or None
+        return [{"Path": path, "Kind": ADDED} for path in self.added] or None
 
     def execute(self, command):
+        if command[0] == "find":
+            return self._find
         assert command[:3] == ["rm", "-rf", "--"]
         self.removed += command[3:]
+        return Output("", "", 0)
 
 
-@pytest.fixture
-def container():
-    return Container()
+def removed_after(before, after):
+    Residue.found(before).remove(after)
+    return after.removed
 
 
-@pytest.fixture
-def residue(container):
-    return Residue(container)
+def test_an_untouched_container_runs_no_command():
+    assert removed_after(Container(), Container()) == []
 
 
-def test_an_untouched_container_runs_no_command(container, residue):
-    residue.salt_has_run()
-    residue.remove()
-    assert container.removed == []
+def test_only_what_the_build_added_to_caches_is_removed():
+    old, new = "/var/lib/apt/lists/old", "/var/lib/apt/lists/new"
+    assert removed_after(Container([old]), Container([old, new])) == [new]
 
 
-def test_only_what_the_build_added_to_caches_is_removed(container, residue):
-    container.changes = {
-        "/var/lib/apt/lists": MODIFIED,
-        "/var/lib/apt/lists/deb_Packages": ADDED,
-        "/var/lib/apt/lists/old": MODIFIED,
-        "/var/lib/apt/lists/gone": DELETED,
-        "/var/lib/apt/lists-extra": ADDED,
-        "/usr/sbin/nginx": ADDED,
-    }
-    residue.remove()
-    assert container.removed == ["/var/lib/apt/lists/deb_Packages"]
+def test_of_an_added_directory_only_the_top_is_named():
+    cached = ["/root/.cache/pip/http", "/root/.cache/pip/http/a", "/root/.cache/pip/http/b"]
+    assert removed_after(Container(), Container(cached)) == ["/root/.cache/pip/http"]
 
 
-def test_of_an_added_directory_only_the_top_is_named(container, residue):
-    container.changes = {
-        "/root/.cache": ADDED,
-        "/root/.cache/pip": ADDED,
-        "/root/.cache/pip/http": ADDED,
-        "/root/.cache/pip/http/a": ADDED,
-    }
-    residue.remove()
-    assert container.removed == ["/root/.cache/pip"]
+def test_without_find_the_engine_is_asked_what_was_added():
+    added = ["/var/cache/apt/pkgcache.bin", "/usr/sbin/nginx"]
+    after = Container(added=added, has_find=False)
+    assert removed_after(Container(has_find=False), after) == ["/var/cache/apt/pkgcache.bin"]
 
 
-def test_what_salt_wrote_before_the_states_is_removed(container, residue):
-    container.changes = {"/etc/salt": ADDED, "/etc/salt/minion_id": ADDED}
-    residue.salt_has_run()
-    container.changes["/usr/sbin/nginx"] = ADDED
-    residue.remove()
-    assert container.removed == ["/etc/salt"]
+SALTS_OWN = ["/etc/salt", "/etc/salt/minion_id", "/var/cache/salt"]
 
 
-def test_a_directory_of_salt_that_a_state_has_added_to_stays(container, residue):
-    container.changes = {
-        "/etc/salt": ADDED,
-        "/etc/salt/minion_id": ADDED,
-        "/var/log/salt": ADDED,
-    }
-    residue.salt_has_run()
-    container.changes["/etc/salt/minion.d"] = ADDED
-    residue.remove()
-    assert container.removed == ["/var/log/salt"]
+def test_what_salt_writes_by_running_is_removed():
+    removed = removed_after(Container(added=SALTS_OWN), Container(added=SALTS_OWN))
+    assert removed == ["/etc/salt", "/var/cache/salt"]
+
+
+def test_a_directory_of_salt_that_a_state_has_added_to_stays():
+    after = Container(added=[*SALTS_OWN, "/etc/salt/minion"])
+    assert removed_after(Container(added=SALTS_OWN), after) == ["/var/cache/salt"]
+
+
+def test_where_salt_writes_nothing_its_directories_are_the_states():
+    after = Container(added=["/etc/salt", "/etc/salt/minion"])
+    assert removed_after(Container(), after) == []

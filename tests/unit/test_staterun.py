@@ -114,16 +114,6 @@ def test_another_command_that_fails_explains_a_failure(watched):
     assert watched.run.explain() == "in the build container: mkdir: no space left for ***"
 
 
-def test_before_states_is_called_after_grains_and_not_again(watched):
-    calls = []
-    watched.run.before_states = lambda: calls.append(len(watched.log))
-    watched.observe(f"mkdir -p {THIN}")
-    assert calls == []
-    watched.call("grains.items", {"os": "Debian"})
-    watched.states({})
-    assert len(calls) == 1
-
-
 def test_states_are_counted_with_their_failures(watched):
     watched.states(STATES)
     states = watched.run.states

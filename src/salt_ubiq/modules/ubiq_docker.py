@@ -15,6 +15,7 @@ from salt.exceptions import CommandExecutionError, SaltInvocationError
 try:
     from salt_ubiq import catalogue as _catalogue
     from salt_ubiq import plan as _plan
+    from salt_ubiq import prune as _prune
     from salt_ubiq import readiness as _readiness
     from salt_ubiq.builder import Builder as _Builder
     from salt_ubiq.errors import UbiqError as _UbiqError
@@ -159,6 +160,38 @@ def build_service(name, mods=None, base=None, tag=None, extra_filerefs=None, pil
         for parent in _plan.missing_parents(images, service, builder.engine):
             builder.build(parent)
         return builder.build(service).to_dict()
+
+
+def prune(*kinds, test=False):
+    """
+    Remove from the engine what builds have left there, for later or by dying.
+
+    Returns the names of what was removed, or would be, by kind. What a build is
+    using stays.
+
+    kinds
+        ``leftovers``: containers and private tags of dead builds; ``runtimes``:
+        the volumes of all Salt runtimes but the current one; ``caches``: the
+        volumes with what package managers fetched for this host. Default are the first two.
+
+    test
+        Only say what would be removed.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt-call --local ubiq_docker.prune
+        salt-call --local ubiq_docker.prune caches test=True
+    """
+    unknown = [kind for kind in kinds if kind not in _prune.KINDS]
+    if unknown:
+        raise SaltInvocationError(
+            f"no kind {', '.join(unknown)} to prune: there are {', '.join(_prune.KINDS)}"
+        )
+    with _salt_errors():
+        builder = _builder(_catalogue.parse(_declared()))
+        return _prune.prune(builder, kinds or ("leftovers", "runtimes"), test)
 
 
 def _declared():
