@@ -10,7 +10,6 @@ from __future__ import annotations
 import logging
 import shutil
 import time
-import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import cached_property
@@ -20,9 +19,9 @@ from salt_ubiq import dockerfile, runtime
 from salt_ubiq.catalogue import Base, Catalogue, Service
 from salt_ubiq.container import Surroundings
 from salt_ubiq.engine import LABEL, Engine, ImageInfo
-from salt_ubiq.errors import BuildCancelled, BuildError, EngineError
+from salt_ubiq.errors import BuildCancelled, BuildError, EngineError, StatesFailed, UbiqError
 from salt_ubiq.redact import Redactor
-from salt_ubiq.report import Result, States
+from salt_ubiq.report import Result, States, new_run_id
 from salt_ubiq.runtime import RuntimeVolume
 from salt_ubiq.site import Site
 from salt_ubiq.slsbuild import SlsBuild
@@ -38,6 +37,9 @@ class Builder:
 
     opts, pillar
         Salt's ``__opts__`` and ``__pillar__``
+
+    run
+        the name of the run that this is part of; by default a new one
     """
 
     def __init__(
@@ -46,14 +48,15 @@ class Builder:
         catalogue: Catalogue,
         opts: Mapping[str, Any],
         pillar: Mapping[str, Any],
+        run: str | None = None,
     ) -> None:
         self.engine = engine
         self._catalogue = catalogue
         self._opts = opts
         self._pillar = pillar
-        self._workspace = Workspace(opts["cachedir"])
-        self._thin = Thin(self._workspace, opts)
-        self._run = f"{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}-{uuid.uuid4().hex[:6]}"
+        self.workspace = Workspace(opts["cachedir"])
+        self._thin = Thin(self.workspace, opts)
+        self.run = run or new_run_id()
 
     def build(self, image: Base | Service) -> Result:
         """
@@ -63,7 +66,7 @@ class Builder:
         """
         started = time.monotonic()
         waiting = f"{image.name}: waiting for another build of it to end"
-        with self._workspace.lock(f"image-{image.name}", waiting), self._site(image) as site:
+        with self.workspace.lock(f"image-{image.name}", waiting), self._site(image) as site:
             old = self.engine.image(image.reference)
             try:
                 if isinstance(image, Base):
@@ -77,7 +80,7 @@ class Builder:
                 self.engine.tag(new_id, image.references)
             except BuildError as exc:
                 site.log_line(str(exc))
-                exc.log = str(self._workspace.log_of(image.name))
+                exc.log = str(self.workspace.log_of(image.name))
                 raise
             except (KeyboardInterrupt, SystemExit):
                 raise BuildCancelled(f"{image.name}: cancelled, tags are as they were") from None
@@ -91,13 +94,31 @@ class Builder:
             parent=parent.id if parent else None,
             states=states,
             duration=time.monotonic() - started,
-            log=str(self._workspace.log_of(image.name)),
+            log=str(self.workspace.log_of(image.name)),
+            size=self.engine.existing(new_id).size,
         )
+
+    def attempt(self, image: Base | Service) -> Result:
+        """Build an image as :meth:`build` does; a failure is a result, too."""
+        started = time.monotonic()
+        try:
+            return self.build(image)
+        except UbiqError as exc:
+            failed = exc.failed if isinstance(exc, StatesFailed) else ()
+            return Result(
+                name=image.name,
+                image=image.reference,
+                action="failed",
+                states=States(failed=failed),
+                duration=time.monotonic() - started,
+                error=str(exc).partition("\nlog: ")[0],
+                log=exc.log if isinstance(exc, BuildError) else None,
+            )
 
     def remove_leftovers(self, test: bool = False) -> list[str]:
         """Remove what dead builds have left on the engine, or only return their names."""
         found = []
-        with self._workspace.free_slots() as slots:
+        with self.workspace.free_slots() as slots:
             for slot in slots:
                 if self.engine.has_container(slot.name):
                     found.append(slot.name)
@@ -109,7 +130,7 @@ class Builder:
 
     def is_own_cache(self, volume: str) -> bool:
         """Say whether that is a cache volume of this workspace's slots."""
-        return volume.startswith(f"{runtime.CACHE_NAME}{self._workspace.slot_prefix}")
+        return volume.startswith(f"{runtime.CACHE_NAME}{self.workspace.slot_prefix}")
 
     @property
     def runtime_name(self) -> str | None:
@@ -120,13 +141,13 @@ class Builder:
     def _site(self, image: Base | Service) -> Iterator[Site]:
         """A free slot and a log, for the time of one build."""
         self.remove_leftovers()
-        path = self._workspace.log_of(image.name)
-        with self._workspace.slot() as slot, path.open("w", buffering=1) as handle:
+        path = self.workspace.log_of(image.name)
+        with self.workspace.slot() as slot, path.open("w", buffering=1) as handle:
             clean = Redactor(self._pillar, image.pillar if isinstance(image, Service) else {})
             try:
                 yield Site(
                     engine=self.engine,
-                    workspace=self._workspace,
+                    workspace=self.workspace,
                     slot=slot,
                     opts=self._opts,
                     labels=self._labels(image),
@@ -150,7 +171,7 @@ class Builder:
         labels = {f"{LABEL}.image": image.name}
         if isinstance(image, Service):
             # Not on a base: the run's name would make every build of it a new image.
-            labels |= {f"{LABEL}.run": self._run, f"{LABEL}.mods": ",".join(image.mods)}
+            labels |= {f"{LABEL}.run": self.run, f"{LABEL}.mods": ",".join(image.mods)}
         return labels
 
     def _surroundings(self, service: Service, parent: ImageInfo, slot: Slot) -> Surroundings:
@@ -171,7 +192,7 @@ class Builder:
         source = self._catalogue.runtime
         if source is None:
             return None
-        return RuntimeVolume(source, self.engine, self._workspace, self._thin)
+        return RuntimeVolume(source, self.engine, self.workspace, self._thin)
 
     def _parent(self, service: Service) -> ImageInfo:
         image = self._catalogue.parent_of(service)

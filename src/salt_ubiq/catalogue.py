@@ -192,6 +192,8 @@ class Image(_Declaration):
     tags: Annotated[tuple[Tag, ...], Field(min_length=1), BeforeValidator(_listed)] = ("latest",)
     network_mode: Text | None = None
     timeout: Seconds = 3600
+    retries: Annotated[int, Field(ge=0)] = 0
+    allowed_to_fail: bool = False
 
     @property
     def references(self) -> tuple[str, ...]:
@@ -255,6 +257,7 @@ class Catalogue:
 
     def __init__(self, images: Mapping[str, Base | Service], runtime: Runtime | None) -> None:
         self._images = dict(images)
+        self._by_reference = {reference: each for each in self for reference in each.references}
         self.runtime = runtime
 
     def __iter__(self) -> Iterator[Base | Service]:
@@ -275,12 +278,18 @@ class Catalogue:
     def bases(self) -> tuple[Base, ...]:
         return tuple(image for image in self if isinstance(image, Base))
 
+    @property
+    def edges(self) -> dict[str, list[str]]:
+        """Every image's name, to the name of what it is built from, if that is in here."""
+        return {
+            image.name: [parent.name] if (parent := self.parent_of(image)) else [] for image in self
+        }
+
     def parent_of(self, image: Base | Service) -> Base | Service | None:
         """The image of the catalogue that ``image`` is built from, if it is one."""
         if not isinstance(image, Service):
             return None
-        by_reference = {reference: each for each in self for reference in each.references}
-        return self._images.get(image.base) or by_reference.get(_tagged(image.base))
+        return self._images.get(image.base) or self._by_reference.get(_tagged(image.base))
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data: ``{"bases": {name: …}, "services": {name: …}}``, defaults filled in."""

@@ -28,6 +28,8 @@ from salt_ubiq.engine import PATH
 
 # Where Salt's docker module puts what it sends into a container.
 _TMP = "/tmp"
+# Begins the lines on stderr by which salt_call.py announces states.
+_MARK = b"\x1e"
 
 
 @dataclass(frozen=True)
@@ -109,6 +111,9 @@ class BuildClient(docker.APIClient):
 
     observe
         called after each command of Salt's docker module, with it and its output
+
+    announce
+        called with what the runtime's Salt is about to do
     """
 
     def __init__(
@@ -122,6 +127,7 @@ class BuildClient(docker.APIClient):
         timeout: float,
         grains: Mapping[str, Any] | None = None,
         observe: Callable[[Sequence[str], Output], None] = lambda *_: None,
+        announce: Callable[[str], None] = lambda _: None,
     ) -> None:
         super().__init__(**arguments, timeout=int(timeout) + 1)
         self.name = name
@@ -133,6 +139,7 @@ class BuildClient(docker.APIClient):
         self._runtime = surroundings.runtime
         self._grains = grains
         self._observe = observe
+        self._announce = announce
         self._timer = threading.Timer(timeout, self._kill)
         self._timer.daemon = True
         self.before_commit: Callable[[], None] = lambda: None
@@ -205,13 +212,12 @@ class BuildClient(docker.APIClient):
         """Run a command in the container, as root, with nothing but the build's environment."""
         full = ["env", "-i", f"PATH={PATH}", *self._variables, *command]
         created = self.exec_create(container or self.name, full, user="0")["Id"]
-        printed: tuple[list[bytes], list[bytes]] = ([], [])
-        for chunks in self.exec_start(created, stream=True, demux=True):
-            for chunk, stream in zip(chunks, printed, strict=True):
-                if chunk:
-                    stream.append(chunk)
-        stdout, stderr = (b"".join(stream).decode(errors="replace").rstrip() for stream in printed)
-        return Output(stdout, stderr, int(self.exec_inspect(created)["ExitCode"]))
+        stdout, stderr = [], _Stderr(self._announce)
+        for out, err in self.exec_start(created, stream=True, demux=True):
+            stdout.append(out or b"")
+            stderr.add(err or b"")
+        printed = b"".join(stdout).decode(errors="replace").rstrip()
+        return Output(printed, stderr.text(), int(self.exec_inspect(created)["ExitCode"]))
 
     def _by_runtime(self, runtime: MountedSalt, words: Sequence[str]) -> list[str]:
         """``python3 /tmp/salt.docker.x/salt-call …``, by the runtime and in its scratch."""
@@ -223,6 +229,26 @@ class BuildClient(docker.APIClient):
         self.timed_out = True
         with suppress(docker.errors.APIError):
             self.kill(self.name)
+
+
+class _Stderr:
+    """What a command prints there, without the lines in which the runtime announces states."""
+
+    def __init__(self, announce: Callable[[str], None]) -> None:
+        self._announce = announce
+        self._kept: list[bytes] = []
+        self._rest = b""
+
+    def add(self, chunk: bytes) -> None:
+        *lines, self._rest = (self._rest + chunk).split(b"\n")
+        for line in lines:
+            if line.startswith(_MARK):
+                self._announce(line.removeprefix(_MARK).decode(errors="replace"))
+            else:
+                self._kept.append(line)
+
+    def text(self) -> str:
+        return b"\n".join([*self._kept, self._rest]).decode(errors="replace").rstrip()
 
 
 def called_function(command: Sequence[str]) -> str | None:

@@ -14,6 +14,7 @@ import tarfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from datetime import datetime, timezone
 from typing import Any
 
 import docker
@@ -21,13 +22,17 @@ import docker.errors
 import docker.types
 import docker.utils
 
-from salt_ubiq.errors import EngineError
+from salt_ubiq.errors import EngineError, NameTaken
 
 log = logging.getLogger(__name__)
 
 LABEL = "org.salt-ubiq"
 # What Salt's container_resource gives every command.
 PATH = "/bin:/usr/bin:/sbin:/usr/sbin:/opt/bin:/usr/local/bin:/usr/local/sbin"
+
+_NOT_FOUND, _CONFLICT = 404, 409
+# Seconds: how long a container of ours is used at most, and until it is started.
+_LONGEST_USE, _TIME_TO_START = 600, 30
 
 
 @dataclass(frozen=True)
@@ -37,6 +42,7 @@ class ImageInfo:
     id: str
     config: Mapping[str, Any]
     size: int
+    created: str = ""
 
 
 class Engine:
@@ -74,7 +80,7 @@ class Engine:
                 found = self.client.inspect_image(reference)  # type: ignore[no-untyped-call]
             except docker.errors.ImageNotFound:
                 return None
-        return ImageInfo(found["Id"], found["Config"] or {}, found["Size"])
+        return ImageInfo(found["Id"], found["Config"] or {}, found["Size"], found["Created"])
 
     def pull(self, reference: str) -> ImageInfo:
         """Pull an image from its registry."""
@@ -135,17 +141,27 @@ class Engine:
     def container(
         self, image_id: str, name: str, mounts: Sequence[docker.types.Mount] = ()
     ) -> Iterator[str]:
-        """A container that sleeps, once started, and is removed in the end; yields its ID."""
+        """
+        A container that sleeps, once started, and is removed in the end; yields its ID.
+
+        It ends by itself after ten minutes, so that one that a dead process left is told
+        from one in use. Raises :class:`~salt_ubiq.errors.NameTaken`.
+        """
         with _translated(f"make the container {name}"):
             config = self.client.create_host_config(mounts=list(mounts))
-            container = self.client.create_container(
-                image_id,
-                entrypoint=["sleep", "infinity"],
-                healthcheck={"test": ["NONE"]},
-                user="0",
-                name=name,
-                host_config=config,
-            )["Id"]
+            try:
+                container = self.client.create_container(
+                    image_id,
+                    entrypoint=["sleep", str(_LONGEST_USE)],
+                    healthcheck={"test": ["NONE"]},
+                    user="0",
+                    name=name,
+                    host_config=config,
+                )["Id"]
+            except docker.errors.APIError as exc:
+                if exc.status_code == _CONFLICT:
+                    raise NameTaken(f"there is a container {name} already") from None
+                raise
         try:
             yield container
         finally:
@@ -206,6 +222,17 @@ class Engine:
             found = self.client.volumes({"label": label})["Volumes"] or ()
         return sorted(str(volume["Name"]) for volume in found)
 
+    def in_use(self, name: str) -> bool:
+        """Say whether the container of that name runs, or has only just been made."""
+        with _translated(f"inspect container {name}"):
+            try:
+                found = self.client.inspect_container(name)
+            except docker.errors.NotFound:
+                return False
+        made = datetime.fromisoformat(found["Created"][:19] + "+00:00")
+        age = (datetime.now(timezone.utc) - made).total_seconds()
+        return found["State"]["Status"] == "running" or age < _TIME_TO_START
+
     def has_container(self, name: str) -> bool:
         """Say whether there is a container of that name, running or not."""
         with _translated(f"inspect container {name}"):
@@ -226,7 +253,7 @@ class Engine:
             try:
                 self.client.remove_volume(name)
             except docker.errors.APIError as exc:
-                if exc.status_code in (404, 409):
+                if exc.status_code in (_NOT_FOUND, _CONFLICT):
                     return False
                 raise
         return True

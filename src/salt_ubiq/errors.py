@@ -55,6 +55,10 @@ class EngineError(UbiqError):
     """The Docker engine can't be reached, or refused what was asked of it."""
 
 
+class NameTaken(EngineError):
+    """A container of that name is there already."""
+
+
 class BuildError(UbiqError):
     """An image could not be built; its tags are as they were."""
 

@@ -4,7 +4,8 @@ From what is asked for to what is to be built.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from salt_ubiq import catalogue, graph
@@ -60,15 +61,93 @@ def _only_base(images: Catalogue, name: str) -> Base:
     return images.bases[0]
 
 
+@dataclass(frozen=True)
+class Step:
+    """One image of a plan: what will happen to it, and why."""
+
+    image: Base | Service
+    parents: tuple[str, ...]
+    reasons: tuple[str, ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data, as the loader modules return it."""
+        return {
+            "name": self.image.name,
+            "image": self.image.reference,
+            "action": "build",
+            "parents": list(self.parents),
+            "reasons": list(self.reasons),
+        }
+
+
+def steps(images: Catalogue, patterns: Iterable[str], has: Callable[[str], object]) -> list[Step]:
+    """
+    What is to be built, parents first, for an order of :func:`salt_ubiq.graph.select`.
+
+    has
+        says whether an image is there, by its reference: what the images asked
+        for are built from is built too, where it is not
+    """
+    edges = images.edges
+    asked = set(graph.select(edges, patterns))
+    lacking = {name for name in graph.with_parents(edges, asked) if not has(images[name].reference)}
+    needed = asked | {name for name in asked for name in _unbroken(edges, name, lacking)}
+    return [
+        Step(
+            image=images[name],
+            parents=tuple(parent for parent in edges[name] if parent in needed),
+            reasons=_reasons(name, edges, asked, needed, lacking),
+        )
+        for name in graph.build_order(edges)
+        if name in needed
+    ]
+
+
+def _unbroken(edges: Mapping[str, list[str]], name: str, lacking: set[str]) -> Iterator[str]:
+    """The missing images above ``name``, up to the first that is there."""
+    for parent in edges[name]:
+        if parent in lacking:
+            yield parent
+            yield from _unbroken(edges, parent, lacking)
+
+
+def _reasons(
+    name: str,
+    edges: Mapping[str, list[str]],
+    asked: Collection[str],
+    needed: Collection[str],
+    lacking: Collection[str],
+) -> tuple[str, ...]:
+    reasons = [f"parent {parent} is built" for parent in edges[name] if parent in needed]
+    if name in lacking:
+        reasons.insert(0, "no image")
+    elif name in asked:
+        reasons.append("asked for")
+    return tuple(reasons)
+
+
 def missing_parents(images: Catalogue, image: Service, engine: Engine) -> list[Base | Service]:
     """What ``image`` is built from and the engine lacks, in the order in which to build it."""
-    edges = {each.name: [parent.name] for each in images if (parent := images.parent_of(each))}
     parent = images.parent_of(image)
-    if parent is None:
-        return []
-    missing = []
-    for name in reversed(graph.with_parents(edges, [parent.name])):
-        if engine.image(images[name].reference):
-            break
-        missing.append(images[name])
-    return list(reversed(missing))
+    missing: list[Base | Service] = []
+    while parent and engine.image(parent.reference) is None:
+        missing.insert(0, parent)
+        parent = images.parent_of(parent)
+    return missing
+
+
+def status(images: Catalogue, patterns: Iterable[str], engine: Engine) -> dict[str, dict[str, Any]]:
+    """What the engine has of the images, by name."""
+    return {name: _status(images[name], engine) for name in graph.select(images.edges, patterns)}
+
+
+def _status(image: Base | Service, engine: Engine) -> dict[str, Any]:
+    found = engine.image(image.reference)
+    return {
+        "image": image.reference,
+        "present": found is not None,
+        "id": found.id if found else None,
+        "size": found.size if found else None,
+        "created": found.created if found else None,
+        "parent": image.base if isinstance(image, Service) else None,
+    }

@@ -5,6 +5,7 @@ Is this host ready to build images, and if not, what is to be done?
 from __future__ import annotations
 
 import importlib.metadata
+import os
 import platform
 import shutil
 from collections.abc import Callable, Mapping
@@ -35,7 +36,11 @@ def check(functions: Mapping[str, Callable[..., Any]], declared: object) -> dict
     Returns ``{"ready": bool, "engine": …, "problems": [text, …], …}``.
     """
     problems: list[str] = []
-    report: dict[str, Any] = {"ready": False, "python": platform.python_version()}
+    report: dict[str, Any] = {
+        "ready": False,
+        "python": platform.python_version(),
+        "cpus": os.cpu_count() or 1,
+    }
     for key, package in _PACKAGES.items():
         report[key] = _version(package, problems)
     if "docker.sls_build" not in functions:

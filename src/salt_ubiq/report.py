@@ -4,9 +4,12 @@ What came of a build, for programs and for people.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import time
+import uuid
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 Action = Literal["built", "up-to-date", "failed", "skipped"]
 
@@ -78,6 +81,29 @@ class Result:
     duration: float = 0.0
     error: str | None = None
     log: str | None = None
+    size: int | None = None
+    attempts: int = 1
+
+    @classmethod
+    def from_dict(cls, plain: Mapping[str, Any]) -> Result:
+        """
+        The result that :meth:`to_dict` made ``plain`` of.
+
+        Keys that it doesn't know are left out. Raises ``ValueError``,
+        ``TypeError`` or ``KeyError`` for what isn't a result.
+        """
+        known = {key: value for key, value in plain.items() if key in cls.__dataclass_fields__}
+        states = dict(known.get("states") or {})
+        if known["action"] not in get_args(Action):
+            raise ValueError(f"'{known['action']}' is no action")
+        return cls(
+            **{
+                **known,
+                "reasons": tuple(known.get("reasons") or ()),
+                "states": States(**{**states, "failed": tuple(states.get("failed") or ())}),
+                "duration": float(known.get("duration") or 0.0),
+            }
+        )
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data, as the loader modules return it."""
@@ -86,3 +112,98 @@ class Result:
         plain["states"]["failed"] = list(self.states.failed)
         plain["duration"] = round(self.duration, 1)
         return plain
+
+
+def table(results: Iterable[Result], elapsed: float | None = None) -> str:
+    """
+    Results for people: a line for each image, and one that sums them up.
+
+    elapsed
+        seconds that the whole run took
+    """
+    results = list(results)
+    columns = zip(_HEADINGS, *(_row(result) for result in results), strict=True)
+    # A column that says nothing of any image is noise.
+    cells = [_padded(column) for column in columns if any(column[1:])]
+    lines = ["  ".join(line).rstrip() for line in zip(*cells, strict=True)]
+    return "\n".join([*lines, *([""] if lines else []), summary(results, elapsed)])
+
+
+_HEADINGS = ("image", "action", "duration", "size", "why")
+_NUMBERS = ("duration", "size")
+
+
+def _padded(column: Sequence[str]) -> list[str]:
+    """A column's cells, all as wide as the widest."""
+    width = max(map(len, column))
+    return [cell.rjust(width) if column[0] in _NUMBERS else cell.ljust(width) for cell in column]
+
+
+def _row(result: Result) -> tuple[str, str, str, str, str]:
+    ran = result.action != "skipped"
+    return (
+        result.name,
+        _words(result.action),
+        human_duration(result.duration) if ran else "",
+        "" if result.size is None else human_size(result.size),
+        _why(result),
+    )
+
+
+def _words(action: Action) -> str:
+    return action.replace("-", " ")
+
+
+def _why(result: Result) -> str:
+    """The first line of the error, or the first reason and how many more there are."""
+    why = _first_line(result.error or "").rstrip(":")
+    if not why and result.reasons:
+        why = _first_line(result.reasons[0])
+        if len(result.reasons) > 1:
+            why += f", and {len(result.reasons) - 1} more"
+    if result.attempts > 1:
+        why = f"{why} ({result.attempts} attempts)".lstrip()
+    return why
+
+
+def _first_line(text: str) -> str:
+    return next(iter(text.strip().splitlines()), "")
+
+
+def summary(results: Iterable[Result], elapsed: float | None = None) -> str:
+    """``9 built, 2 up to date, 1 failed in 1 min 23 s``."""
+    counts = Counter(result.action for result in results)
+    parts = [f"{counts[action]} {_words(action)}" for action in get_args(Action) if counts[action]]
+    text = ", ".join(parts) or "no images"
+    return text if elapsed is None else f"{text} in {human_duration(elapsed)}"
+
+
+def human_size(size: int) -> str:
+    """``117 MB``, in the decimal units that Docker's own commands show."""
+    number = float(size)
+    for unit in ("B", "kB", "MB", "GB"):
+        if round(number) < 1000:
+            return f"{_short(number)} {unit}"
+        number /= 1000
+    return f"{_short(number)} TB"
+
+
+def human_duration(seconds: float) -> str:
+    """``4.7 s``, ``1 min 23 s`` or ``2 h 5 min``."""
+    if round(seconds) < 60:
+        return f"{_short(seconds)} s"
+    if round(seconds) < 3600:
+        minutes, rest = divmod(round(seconds), 60)
+        return f"{minutes} min {rest} s" if rest else f"{minutes} min"
+    hours, rest = divmod(round(seconds / 60), 60)
+    return f"{hours} h {rest} min" if rest else f"{hours} h"
+
+
+def _short(number: float) -> str:
+    """One decimal below ten, if it isn't zero; none above."""
+    return f"{round(number, 1):g}" if number < 9.95 else str(round(number))
+
+
+def new_run_id() -> str:
+    """A name for a run, such as ``20261123T175145Z-c86522``; they sort by time."""
+    return f"{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}-{uuid.uuid4().hex[:6]}"

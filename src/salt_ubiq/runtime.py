@@ -18,6 +18,7 @@ import subprocess
 import sys
 import tarfile
 import tempfile
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from importlib.resources import as_file, files
@@ -31,7 +32,7 @@ from salt_ubiq import bootstrap
 from salt_ubiq.catalogue import Bootstrap, Runtime
 from salt_ubiq.container import MountedSalt, Surroundings
 from salt_ubiq.engine import LABEL, Engine, ImageInfo
-from salt_ubiq.errors import BuildError
+from salt_ubiq.errors import BuildError, NameTaken
 from salt_ubiq.thin import Thin
 from salt_ubiq.workspace import Workspace
 
@@ -104,14 +105,13 @@ class RuntimeVolume:
         Make the volume unless it is there, and return its name.
 
         any_image
-            an image on the engine, for looking into the volume through a
-            container that never runs
+            an image on the engine, for reaching the volume through a container
 
         Raises :class:`~salt_ubiq.errors.UbiqError` where that fails; then there is none.
         """
         if not self._known():
             with self._workspace.lock("runtime", "waiting for the runtime that another makes"):
-                if not self._known() and not self._complete(any_image):
+                if not self._known():
                     self._make(any_image)
                 self._record.write_text(self._created() or "")
         return self.name
@@ -128,35 +128,64 @@ class RuntimeVolume:
     def _known(self) -> bool:
         return self._record.exists() and self._created() == self._record.read_text()
 
-    def _complete(self, any_image: ImageInfo) -> bool:
-        if self._created() is None:
-            return False
-        with self._container(any_image) as container:
-            return self._engine.has_file(container, _COMPLETE)
-
     def _make(self, any_image: ImageInfo) -> None:
-        log.info("making the Salt runtime %s", self.name)
-        self._engine.remove_volume(self.name)
+        """
+        Fill the volume, unless somebody has done it.
+
+        The container through which it is filled bears the volume's name: so
+        only one process fills it, from whatever host.
+        """
         self._engine.create_volume(self.name, {f"{LABEL}.kind": "runtime"})
         try:
-            if self._source.host:
-                self._fill_from_host(any_image)
-            else:
-                with self._image() as image:
-                    self._fill_from_image(image)
+            with self._filling(any_image) as container:
+                if self._engine.has_file(container, _COMPLETE):
+                    return
+                log.info("making the Salt runtime %s", self.name)
+                if self._source.host:
+                    self._fill_from_host(container)
+                else:
+                    self._fill_from_image(container)
+                contents = {name: _FILES.joinpath(name).read_bytes() for name in _MOUNTED}
+                self._engine.put(container, MOUNT, contents)
+                self._engine.put(container, MOUNT, {"complete": b""})
         except BaseException:
             self._engine.remove_volume(self.name)
             raise
 
-    def _fill_from_image(self, image: ImageInfo) -> None:
+    @contextmanager
+    def _filling(self, any_image: ImageInfo) -> Iterator[str]:
+        """A started container with the volume, which nobody else has at the same time."""
+        name = f"{self.name}-filling"
+        while True:
+            try:
+                with self._engine.container(any_image.id, name, [self._mount]) as container:
+                    self._engine.start(container)
+                    yield container
+                    return
+            except NameTaken:
+                if self._engine.in_use(name):
+                    time.sleep(1)
+                else:
+                    self._engine.remove_container(name)
+
+    @property
+    def _mount(self) -> docker.types.Mount:
+        return docker.types.Mount(MOUNT, self.name)
+
+    def _fill_from_image(self, container: str) -> None:
         """Run the collecting script in a container of the image that has the Python."""
-        with self._container(image) as container:
-            self._engine.start(container)
+        self._execute(container, "sh", "-c", f"rm -rf {MOUNT}/*")
+        name = f"{self.name}-collecting"
+        self._engine.remove_container(name)
+        with (
+            self._image() as image,
+            self._engine.container(image.id, name, [self._mount]) as source,
+        ):
+            self._engine.start(source)
             script = _FILES.joinpath("collect.py").read_bytes()
             thin = self._thin.tarball().read_bytes()
-            self._engine.put(container, "/tmp", {"collect.py": script, "thin.tgz": thin})
-            self._execute(container, "python3", "/tmp/collect.py", MOUNT, MOUNT, "/tmp/thin.tgz")
-            self._complete_with_own_files(container)
+            self._engine.put(source, "/tmp", {"collect.py": script, "thin.tgz": thin})
+            self._execute(source, "python3", "/tmp/collect.py", MOUNT, MOUNT, "/tmp/thin.tgz")
 
     def _execute(self, container: str, *command: str) -> None:
         status, printed = self._engine.execute(container, command)
@@ -164,8 +193,9 @@ class RuntimeVolume:
             tail = "".join(f"\n  {line}" for line in printed.splitlines()[-3:])
             raise BuildError(f"can't make the Salt runtime of {self._origin()}: {tail}")
 
-    def _fill_from_host(self, any_image: ImageInfo) -> None:
+    def _fill_from_host(self, container: str) -> None:
         """Collect the Python that this process runs in, and send it to the volume."""
+        self._execute(container, "sh", "-c", f"rm -rf {MOUNT}/*")
         with tempfile.TemporaryDirectory(prefix="ubiq-runtime-") as directory:
             with as_file(_FILES.joinpath("collect.py")) as script:
                 done = subprocess.run(
@@ -180,14 +210,7 @@ class RuntimeVolume:
             buffer = io.BytesIO()
             with tarfile.open(fileobj=buffer, mode="w") as tar:
                 tar.add(directory, arcname=".", filter=_owned_by_root)
-        with self._container(any_image) as container:
-            self._engine.put_tar(container, MOUNT, buffer.getvalue())
-            self._complete_with_own_files(container)
-
-    def _complete_with_own_files(self, container: str) -> None:
-        contents = {name: _FILES.joinpath(name).read_bytes() for name in _MOUNTED}
-        self._engine.put(container, MOUNT, contents)
-        self._engine.put(container, MOUNT, {"complete": b""})
+        self._engine.put_tar(container, MOUNT, buffer.getvalue())
 
     @contextmanager
     def _image(self) -> Iterator[ImageInfo]:
@@ -208,10 +231,6 @@ class RuntimeVolume:
             yield self._engine.existing(recipe.image)
         finally:
             self._engine.remove_image(recipe.image)
-
-    def _container(self, image: ImageInfo) -> Any:
-        mount = docker.types.Mount(MOUNT, self.name)
-        return self._engine.container(image.id, f"{self.name}-filling", [mount])
 
     def _origin(self) -> str:
         return self._source.image or f"Debian's {self._source.suite}"

@@ -59,7 +59,9 @@ class SlsBuild:
         self._check_mods(self._site.functions()["cp.list_states"](service.saltenv))
         facts = self._facts()
         values = pillar.compiled(service, facts.grains, self._site.opts)
-        client = self._client(grains=facts.grains, observe=self._states.observe)
+        client = self._client(
+            grains=facts.grains, observe=self._states.observe, announce=self._announce
+        )
         client.before_commit = lambda: facts.residue.remove(client)
         log.info("%s: applying %s to %s", service.name, ", ".join(service.mods), service.base)
         with pillar.root(values, self._site.slot) as opts:
@@ -84,6 +86,9 @@ class SlsBuild:
             )
         except Exception as exc:
             raise self._explained(exc, client) from exc
+
+    def _announce(self, step: str) -> None:
+        log.debug("%s: %s", self._service.name, self._site.clean(step))
 
     def _explained(self, exc: Exception, client: BuildClient) -> BuildError:
         name, failed = self._service.name, self._states.states.failed

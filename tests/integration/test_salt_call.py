@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -94,7 +95,7 @@ def under_way(command, host, engine):
 
 def _sleeps(engine, container: str) -> bool:
     for found in engine.containers(filters={"name": container}):
-        processes = engine.top(found["Id"], "-o pid,args")["Processes"]
+        processes = engine.top(found["Id"], "-o pid,args")["Processes"] or ()
         return any(columns[-1].endswith("sleep 120") for columns in processes)
     return False
 
@@ -160,3 +161,43 @@ def test_the_guides_script_refuses_wrong_flags(arguments):
     done = run([str(REPOSITORY / "_docker/service/build"), *arguments])
     assert done.returncode == 2
     assert "usage:" in done.stderr
+
+
+def test_the_guides_script_for_all_builds_the_shipped_catalogue(checkout, base, images, engine):
+    catalogue = checkout / "pillar" / "ubiq.sls"
+    catalogue.write_text(catalogue.read_text().replace("ubiquitous/", f"{IMAGES}shipped-"))
+    environment = {**os.environ, "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}"}
+    done = run(["_docker/service/init"], cwd=checkout, env=environment)
+    assert done.returncode == 0, done.stderr
+    assert "3 built" in done.stdout
+    for name in ("moodle-web", "postgresql"):
+        assert re.search(rf"^{name} +built ", done.stdout, re.MULTILINE)
+        assert engine.images(f"{IMAGES}shipped-{name}")
+    assert "[3/3]" in done.stderr
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_run_ends_its_builds_and_is_recorded(command, host, engine, number):
+    host.file("web.sls", "sleep 120:\n  cmd.run: []\n")
+    process = subprocess.Popen(
+        command("ubiq_docker.build_all", "test-web"),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    container = f"salt-ubiq-{(host.cachedir / 'ubiq' / 'id').read_text()}-0"
+    deadline = time.monotonic() + 120
+    while not _sleeps(engine, container):
+        assert process.poll() is None, process.communicate()[0]
+        assert time.monotonic() < deadline
+        time.sleep(0.3)
+    started = time.monotonic()
+    process.send_signal(number)
+    printed = process.communicate(timeout=60)[0]
+    assert time.monotonic() - started < 15
+    assert process.returncode != 0
+    assert "Traceback" not in printed
+    assert "cancelled; see" in printed
+    assert not engine.containers(all=True, filters={"name": container})
+    (record, *_) = host.call("ubiq_docker.runs", limit=1)
+    assert record["summary"] == "1 failed"

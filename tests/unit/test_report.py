@@ -2,7 +2,9 @@
 
 import json
 
-from salt_ubiq.report import Result, States
+import pytest
+
+from salt_ubiq.report import Result, States, human_duration, human_size, summary, table
 
 
 def state(number, *, result=True, sls="web", comment="", changes=None, **more):
@@ -118,6 +120,8 @@ def test_a_result_is_plain_data_that_json_gives_back_as_it_was():
         states=States.from_return(RETURN, unchanged),
         duration=12.345,
         log="/var/cache/web.log",
+        size=117_000_000,
+        attempts=2,
     )
     plain = result.to_dict()
     assert json.loads(json.dumps(plain)) == plain
@@ -130,7 +134,125 @@ def test_a_result_is_plain_data_that_json_gives_back_as_it_was():
 def test_a_result_has_the_documented_keys():
     plain = Result(name="web", image="ubiquitous/web:latest", action="failed").to_dict()
     assert list(plain) == (
-        "name image action id old_id parent reasons states duration error log".split()
+        "name image action id old_id parent reasons states duration error log size attempts".split()
     )
     assert plain["states"] == {"total": 0, "changed": 0, "failed": []}
     assert plain["id"] is plain["error"] is None
+
+
+def test_a_result_comes_back_from_its_plain_data():
+    states = States.from_return(RETURN, unchanged)
+    result = Result(
+        "web", "web:1", "failed", "sha256:1", reasons=("a", "b"), states=states, duration=1.5
+    )
+    assert Result.from_dict(json.loads(json.dumps(result.to_dict()))) == result
+
+
+def test_plain_data_of_another_version_is_understood():
+    plain = {"name": "web", "image": "web:1", "action": "built", "colour": "blue"}
+    assert Result.from_dict(plain) == Result("web", "web:1", "built")
+
+
+@pytest.mark.parametrize(
+    "plain",
+    [
+        {},
+        {"name": "web", "image": "web:1"},
+        {"name": "web", "image": "web:1", "action": "eaten"},
+        {"name": "web", "image": "web:1", "action": "built", "duration": "long"},
+        {"name": "web", "image": "web:1", "action": "built", "states": {"spots": 3}},
+    ],
+)
+def test_what_is_not_a_result_is_refused(plain):
+    with pytest.raises((ValueError, TypeError, KeyError)):
+        Result.from_dict(plain)
+
+
+RUN = [
+    Result("debian", "debian:12", "up-to-date", duration=0.21, size=117_400_000),
+    Result(
+        "moodle-web",
+        "moodle-web:1",
+        "built",
+        reasons=("salt://web/site.conf changed", "pillar changed"),
+        duration=83.4,
+        size=1_260_000_000,
+    ),
+    Result(
+        "moodle-app",
+        "moodle-app:1",
+        "failed",
+        duration=61,
+        error="2 of 14 states failed:\n  app: config",
+        attempts=2,
+    ),
+    Result("cron", "cron:1", "skipped", error="parent moodle-app failed"),
+]
+
+
+def test_the_table_for_people():
+    assert table(RUN, 145.2) == (
+        "image       action        duration    size  why\n"
+        "debian      up to date       0.2 s  117 MB\n"
+        "moodle-web  built       1 min 23 s  1.3 GB  salt://web/site.conf changed, and 1 more\n"
+        "moodle-app  failed       1 min 1 s          2 of 14 states failed (2 attempts)\n"
+        "cron        skipped                         parent moodle-app failed\n"
+        "\n"
+        "1 built, 1 up to date, 1 failed, 1 skipped in 2 min 25 s"
+    )
+
+
+def test_columns_that_say_nothing_are_left_out():
+    results = [Result("web", "web:1", "built", duration=4)]
+    assert table(results) == "image  action  duration\nweb    built        4 s\n\n1 built"
+
+
+def test_a_table_of_nothing_is_its_summary():
+    assert table([], 3) == "no images in 3 s"
+
+
+def test_attempts_are_told_where_there_is_no_other_word():
+    assert (
+        table([Result("web", "web:1", "built", attempts=3)])
+        .splitlines()[1]
+        .endswith("  (3 attempts)")
+    )
+
+
+def test_the_summary_counts_only_what_there_is():
+    assert summary(RUN[:2]) == "1 built, 1 up to date"
+
+
+@pytest.mark.parametrize(
+    ("size", "text"),
+    [
+        (0, "0 B"),
+        (999, "999 B"),
+        (1000, "1 kB"),
+        (6_600_000, "6.6 MB"),
+        (116_600_000, "117 MB"),
+        (999_700_000, "1 GB"),
+        (9_970_000_000, "10 GB"),
+        (5_000_000_000_000_000, "5000 TB"),
+    ],
+)
+def test_sizes_for_people(size, text):
+    assert human_size(size) == text
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        (0, "0 s"),
+        (0.04, "0 s"),
+        (4.72, "4.7 s"),
+        (9.97, "10 s"),
+        (59.4, "59 s"),
+        (59.6, "1 min"),
+        (83.4, "1 min 23 s"),
+        (3599.7, "1 h"),
+        (7500, "2 h 5 min"),
+    ],
+)
+def test_durations_for_people(seconds, text):
+    assert human_duration(seconds) == text

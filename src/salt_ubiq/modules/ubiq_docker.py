@@ -8,23 +8,29 @@ applying SLS modules to a base, to another service or to any other image.
 :depends: the Python packages salt-ubiq, saltext.dockermod and docker; a Docker engine
 """
 
+import os
 from contextlib import contextmanager
 
 from salt.exceptions import CommandExecutionError, SaltInvocationError
 
 try:
     from salt_ubiq import catalogue as _catalogue
+    from salt_ubiq import conductor as _conductor
     from salt_ubiq import plan as _plan
     from salt_ubiq import prune as _prune
     from salt_ubiq import readiness as _readiness
     from salt_ubiq.builder import Builder as _Builder
     from salt_ubiq.errors import UbiqError as _UbiqError
+    from salt_ubiq.runs import Runs as _Runs
+    from salt_ubiq.workers.local import LocalExecutor as _LocalExecutor
+    from salt_ubiq.workspace import Workspace as _Workspace
 
     HAS_UBIQ = True
 except ImportError:
     HAS_UBIQ = False
 
 __virtualname__ = "ubiq_docker"
+__outputter__ = {"build_all": "ubiq"}
 
 
 def __virtual__():
@@ -162,6 +168,148 @@ def build_service(name, mods=None, base=None, tag=None, extra_filerefs=None, pil
         return builder.build(service).to_dict()
 
 
+def plan(*names):
+    """
+    Say what :py:func:`build_all` would build, in order, and why; build nothing.
+
+    Returns a list of dictionaries: ``name``, ``image``, ``action``, ``parents``
+    (those that would be built before it) and ``reasons``.
+
+    names
+        as of :py:func:`build_all`
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt-call --local ubiq_docker.plan +moodle-web
+    """
+    with _salt_errors():
+        images = _catalogue.parse(_declared())
+        engine = _readiness.connect(__salt__)
+        return [step.to_dict() for step in _plan.steps(images, names, engine.image)]
+
+
+def build_all(*names, jobs=None):
+    """
+    Build all images of the catalogue, or those that are named, in order and as
+    many at once as there are slots; first those they are built from that the
+    engine lacks.
+
+    Returns the results by name, each as :py:func:`build_service` returns it,
+    with the action ``built``, ``failed`` or ``skipped``. The return code is 1
+    if an image that is not ``allowed_to_fail`` was not built. A failure stops
+    only what is built from the image.
+
+    names
+        Names or globs. ``+name`` means a name and all it is built from,
+        ``name+`` a name and all that is built from it.
+
+    jobs
+        How many to build at once; default is the number of CPUs.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt-call --local ubiq_docker.build_all
+        salt-call --local ubiq_docker.build_all 'moodle-*' jobs=4
+    """
+    with _salt_errors():
+        images = _catalogue.parse(_declared())
+        builder = _builder(images)
+        steps = _plan.steps(images, names, builder.engine.image)
+
+        def build(name):
+            return _builder(images, builder.run).attempt(images[name])
+
+        def executor(progress):
+            return _LocalExecutor(jobs or os.cpu_count() or 1, build, progress.refresh)
+
+        try:
+            results, status = _conductor.conduct(steps, executor, jobs, _runs(), builder.run, _fire)
+        except (KeyboardInterrupt, SystemExit):
+            builder.remove_leftovers()
+            raise CommandExecutionError(
+                f"cancelled; see salt-run ubiq.runs, run {builder.run}"
+            ) from None
+        builder.remove_leftovers()
+        __context__["retcode"] = status
+        return {name: result.to_dict() for name, result in results.items()}
+
+
+def status(*names):
+    """
+    Return what the engine has of the images of the catalogue, by name: ``image``,
+    ``present``, ``id``, ``size`` (bytes), ``created`` and ``parent`` (a name or
+    an image reference; ``None`` for a base).
+
+    names
+        as of :py:func:`build_all`
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt-call --local ubiq_docker.status
+    """
+    with _salt_errors():
+        images = _catalogue.parse(_declared())
+        engine = _readiness.connect(__salt__)
+        return _plan.status(images, names, engine)
+
+
+def logs(name):
+    """
+    Return the log of an image's latest build on this host.
+
+    name
+        The image's name in the catalogue or, if it was built without, its repository.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt-call --local ubiq_docker.logs moodle-web
+    """
+    path = _Workspace(__opts__["cachedir"]).log_of(name)
+    if not path.exists():
+        raise CommandExecutionError(f"no log of '{name}': it was not built on this host")
+    return path.read_text()
+
+
+def runs(run=None, limit=10):
+    """
+    Return the latest runs of :py:func:`build_all` on this host, the latest first,
+    or one of them whole.
+
+    run
+        The name of a run, to return its results.
+
+    limit
+        How many to list.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt-call --local ubiq_docker.runs
+    """
+    with _salt_errors():
+        if run:
+            return _runs().load(run).to_dict()
+        return [each.summary() for each in _runs().list(limit)]
+
+
+def _runs():
+    return _Runs(_Workspace(__opts__["cachedir"]).path / "runs")
+
+
+def _fire(tag, data):
+    if __opts__.get("__role") == "minion" and not __opts__.get("local"):
+        __salt__["event.send"](tag, data)
+
+
 def prune(*kinds, test=False):
     """
     Remove from the engine what builds have left there, for later or by dying.
@@ -198,10 +346,10 @@ def _declared():
     return __pillar__.get(_catalogue.KEY) or __opts__.get(_catalogue.KEY)
 
 
-def _builder(images):
+def _builder(images, run=None):
     if __pillar__.get("_errors"):
         raise CommandExecutionError("pillar does not render:\n" + "\n".join(__pillar__["_errors"]))
-    return _Builder(_readiness.connect(__salt__), images, __opts__, __pillar__)
+    return _Builder(_readiness.connect(__salt__), images, __opts__, __pillar__, run)
 
 
 @contextmanager

@@ -5,9 +5,11 @@ See and order image builds from the master's side.
 """
 
 import importlib.util
+import pathlib
 
 import salt.client
 import salt.config
+import salt.utils.event
 from salt.exceptions import CommandExecutionError
 from salt.exceptions import NotImplemented as ShownWithoutTraceback
 
@@ -34,14 +36,163 @@ def catalogue():
     return _here("ubiq_docker.catalogue")
 
 
-def _here(function, *args, **kwargs):
+def plan(*names):
     """
-    Call an execution function on this machine; no daemon is needed, master or minion.
+    Say what would be built on this machine, in order, and why, as
+    :py:func:`ubiq_docker.plan <salt_ubiq.modules.ubiq_docker.plan>` does.
 
-    A failure becomes the one exception that salt-run shows without its traceback.
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt-run ubiq.plan +moodle-web
     """
-    opts = salt.config.mminion_config(__opts__["conf_file"], {**__opts__, "file_client": "local"})
+    return _here("ubiq_docker.plan", *names)
+
+
+def status(*names):
+    """
+    Return what this machine's engine has of the images, as
+    :py:func:`ubiq_docker.status <salt_ubiq.modules.ubiq_docker.status>` does.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt-run ubiq.status
+    """
+    return _here("ubiq_docker.status", *names)
+
+
+def runs(run=None, limit=10):
+    """
+    Return the latest runs, the latest first, or one of them whole: those that built on this
+    machine and those that :py:func:`build_all` ordered from minions.
+
+    run
+        The name of a run, to return its results.
+
+    limit
+        How many to list.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt-run ubiq.runs
+        salt-run ubiq.runs 20261123T175145Z-c86522
+    """
+    return _here("ubiq_docker.runs", run, limit=limit)
+
+
+def graph(fmt="text"):
+    """
+    Draw what is built from what.
+
+    fmt
+        ``text`` for a tree, ``dot`` for Graphviz, or ``mermaid``.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt-run ubiq.graph
+        salt-run ubiq.graph fmt=mermaid
+    """
+    from salt_ubiq.catalogue import parse
+    from salt_ubiq.graph import drawn
+
     try:
-        return salt.client.Caller(mopts=opts).cmd(function, *args, **kwargs)
+        return drawn(parse(_here("ubiq_docker.catalogue")).edges, fmt)
+    except ValueError as exc:
+        raise ShownWithoutTraceback(str(exc)) from None
+
+
+def build(name, tgt=None, tgt_type="glob"):
+    """
+    Build one image of the catalogue, as :py:func:`build_all` builds many.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt-run ubiq.build moodle-web
+    """
+    return build_all(name, tgt=tgt, tgt_type=tgt_type)
+
+
+def build_all(*names, tgt=None, tgt_type="glob", jobs=None):
+    """
+    Build all images of the catalogue, or those that are named, in order: on
+    this machine, without any daemon, or as jobs on minions.
+
+    Returns the results by name, as
+    :py:func:`ubiq_docker.build_all <salt_ubiq.modules.ubiq_docker.build_all>`
+    does, below ``data:images``, and ``data:retcode``, which salt-run exits with.
+
+    names
+        As of ``ubiq_docker.build_all``.
+
+    tgt, tgt_type
+        The minions that build; default is ``ubiq_builders`` of the master's
+        config, and this machine where there is none. The catalogue is that of
+        the minions' pillar. An image is built where its parent was.
+
+    jobs
+        How many to build at once; default is the number of CPUs.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt-run ubiq.build_all
+        salt-run ubiq.build_all 'moodle-*' tgt='builder*' jobs=8
+    """
+    tgt = tgt or __opts__.get("ubiq_builders")
+    if tgt:
+        results, retcode = _on_minions(names, tgt, tgt_type, jobs)
+    else:
+        caller = _caller()
+        results = _call(caller, "ubiq_docker.build_all", *names, jobs=jobs)
+        retcode = caller.sminion.functions.pack["__context__"].get("retcode", 0)
+    return {"outputter": "ubiq", "data": {"images": results, "retcode": retcode}}
+
+
+def _on_minions(names, tgt, tgt_type, jobs):
+    from salt_ubiq import farm
+    from salt_ubiq.errors import UbiqError
+
+    client = salt.client.get_local_client(mopts=dict(__opts__), skip_perm_errors=True)
+    with salt.utils.event.get_master_event(__opts__, __opts__["sock_dir"], listen=False) as bus:
+
+        def fire(tag, data):
+            bus.fire_event(data, tag)
+
+        try:
+            return farm.build_all(client, names, tgt, tgt_type, jobs, _runs(), fire)
+        except UbiqError as exc:
+            raise ShownWithoutTraceback(str(exc)) from None
+
+
+def _runs():
+    from salt_ubiq.runs import Runs
+
+    return Runs(pathlib.Path(__opts__["cachedir"], "ubiq", "runs"))
+
+
+def _here(function, *args, **kwargs):
+    return _call(_caller(), function, *args, **kwargs)
+
+
+def _caller():
+    """What calls execution functions on this machine; no daemon is needed, master or minion."""
+    opts = salt.config.mminion_config(__opts__["conf_file"], {**__opts__, "file_client": "local"})
+    return salt.client.Caller(mopts=opts)
+
+
+def _call(caller, function, *args, **kwargs):
+    """A failure becomes the one exception that salt-run shows without its traceback."""
+    try:
+        return caller.cmd(function, *args, **kwargs)
     except CommandExecutionError as exc:
         raise ShownWithoutTraceback(str(exc)) from None

@@ -1,0 +1,77 @@
+"""
+One run: a plan, the scheduler, and who is to know what came of it.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from salt_ubiq.plan import Step
+from salt_ubiq.progress import Progress
+from salt_ubiq.report import Result
+from salt_ubiq.runs import Runs
+from salt_ubiq.scheduler import GRACE, Event, Executor, Job, Scheduler, exit_status
+
+_KEPT_RUNS = 100
+
+
+def conduct(
+    steps: Sequence[Step],
+    executor: Callable[[Progress], Executor],
+    slots: int | None,
+    runs: Runs,
+    run_id: str,
+    fire: Callable[[str, Mapping[str, Any]], None],
+) -> tuple[dict[str, Result], int]:
+    """
+    Build what the plan says; return the results by name, and an exit status.
+
+    executor
+        makes the executor, given what to tell of the passing of time
+
+    slots
+        how many builds at once, ``None`` for as many as the executor can
+
+    fire
+        sends an event to Salt's bus: its tag and data
+
+    The run is recorded even if it is interrupted.
+    """
+    expected = runs.durations()
+    jobs = [_job(step, expected) for step in steps]
+    reasons = {step.image.name: step.reasons for step in steps}
+    started = time.time()
+    with Progress(len(jobs)) as progress:
+
+        def observe(event: Event, name: str, result: Result | None) -> None:
+            progress.observe(event, name, result)
+            data = result.to_dict() if result else {"name": name}
+            fire(f"salt/ubiq/{run_id}/{name}/{event}", data)
+
+        scheduler = Scheduler(jobs, executor(progress), slots, observe)
+        try:
+            scheduler.run()
+        finally:
+            results = {
+                name: replace(result, reasons=result.reasons or reasons[name])
+                for name, result in scheduler.results.items()
+            }
+            runs.save(run_id, results.values(), started, time.time())
+            runs.keep(_KEPT_RUNS)
+    return results, exit_status(results, jobs)
+
+
+def _job(step: Step, expected: Mapping[str, float]) -> Job:
+    image = step.image
+    return Job(
+        name=image.name,
+        parents=step.parents,
+        expected=expected.get(image.name),
+        retries=image.retries,
+        allowed_to_fail=image.allowed_to_fail,
+        timeout=image.timeout + GRACE,  # the build itself keeps to it, and can say more
+        image=image.reference,
+    )
