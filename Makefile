@@ -17,10 +17,10 @@ types: .venv/dev
 	$(VENV)/mypy
 
 unit: .venv/dev
-	$(VENV)/pytest tests/unit
+	$(VENV)/pytest -p no:salt-factories-event-listener tests/unit
 
 functional: setup .venv/dev
-	$(VENV)/pytest tests/functional
+	$(VENV)/pytest -p no:salt-factories-event-listener tests/functional
 
 integration: setup .venv/dev
 	$(VENV)/pytest tests/integration
