@@ -18,12 +18,19 @@ from salt_ubiq.errors import BuildError
 log = logging.getLogger(__name__)
 
 
-def make(bootstrap: Bootstrap, engine: Engine) -> None:
-    """Make ``bootstrap.image`` on the engine."""
+def make(bootstrap: Bootstrap, engine: Engine, otherwise: str = "pull the image") -> None:
+    """
+    Make ``bootstrap.image`` on the engine.
+
+    otherwise
+        what to do where there is no mmdebstrap
+
+    Raises :class:`~salt_ubiq.errors.BuildError`; then there is no image.
+    """
     if not shutil.which("mmdebstrap"):
         raise BuildError(
             f"{bootstrap.image} is not on the engine, and mmdebstrap, which would make it, is not "
-            "installed: apt-get install mmdebstrap, or pull the image"
+            f"installed: apt-get install mmdebstrap, or {otherwise}"
         )
     log.info("bootstrapping %s from Debian's packages (%s)", bootstrap.image, bootstrap.suite)
     with tempfile.TemporaryDirectory(prefix="ubiq-bootstrap-") as directory:

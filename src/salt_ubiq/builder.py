@@ -19,7 +19,14 @@ from salt_ubiq import dockerfile, runtime
 from salt_ubiq.catalogue import Base, Catalogue, Service
 from salt_ubiq.container import Surroundings
 from salt_ubiq.engine import LABEL, Engine, ImageInfo
-from salt_ubiq.errors import BuildCancelled, BuildError, EngineError, StatesFailed, UbiqError
+from salt_ubiq.errors import (
+    BuildCancelled,
+    BuildError,
+    EngineError,
+    NoTools,
+    StatesFailed,
+    UbiqError,
+)
 from salt_ubiq.redact import Redactor
 from salt_ubiq.report import Result, States, new_run_id
 from salt_ubiq.runtime import RuntimeVolume
@@ -74,8 +81,7 @@ class Builder:
                     new_id = dockerfile.build(image, site)
                 else:
                     parent = self._parent(image)
-                    surroundings = self._surroundings(image, parent, site.slot)
-                    states = SlsBuild(image, parent, site, surroundings).run()
+                    states = self._build_service(image, parent, site)
                     new_id = self.engine.existing(site.slot.reference).id
                 self.engine.tag(new_id, image.references)
             except BuildError as exc:
@@ -97,6 +103,15 @@ class Builder:
             log=str(self.workspace.log_of(image.name)),
             size=self.engine.existing(new_id).size,
         )
+
+    def _build_service(self, service: Service, parent: ImageInfo, site: Site) -> States:
+        try:
+            surroundings = self._surroundings(service, parent, site.slot)
+            return SlsBuild(service, parent, site, surroundings).run()
+        except NoTools as exc:
+            raise BuildError(
+                f"{service.where('base')}: {service.base} is too bare: {exc}"
+            ) from None
 
     def attempt(self, image: Base | Service) -> Result:
         """Build an image as :meth:`build` does; a failure is a result, too."""

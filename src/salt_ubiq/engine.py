@@ -22,7 +22,7 @@ import docker.errors
 import docker.types
 import docker.utils
 
-from salt_ubiq.errors import EngineError, NameTaken
+from salt_ubiq.errors import EngineError, NameTaken, NoTools
 
 log = logging.getLogger(__name__)
 
@@ -32,7 +32,7 @@ PATH = "/bin:/usr/bin:/sbin:/usr/sbin:/opt/bin:/usr/local/bin:/usr/local/sbin"
 
 _NOT_FOUND, _CONFLICT = 404, 409
 # Seconds: how long a container of ours is used at most, and until it is started.
-_LONGEST_USE, _TIME_TO_START = 600, 30
+_LONGEST_USE, _TIME_TO_START = 300, 30
 
 
 @dataclass(frozen=True)
@@ -139,13 +139,20 @@ class Engine:
 
     @contextmanager
     def container(
-        self, image_id: str, name: str, mounts: Sequence[docker.types.Mount] = ()
+        self,
+        image_id: str,
+        name: str,
+        mounts: Sequence[docker.types.Mount] = (),
+        owner: str = "",
     ) -> Iterator[str]:
         """
         A container that sleeps, once started, and is removed in the end; yields its ID.
 
-        It ends by itself after ten minutes, so that one that a dead process left is told
+        It ends by itself after five minutes, so that one that a dead process left is told
         from one in use. Raises :class:`~salt_ubiq.errors.NameTaken`.
+
+        owner
+            who may know better whether it is in use, see :meth:`in_use`
         """
         with _translated(f"make the container {name}"):
             config = self.client.create_host_config(mounts=list(mounts))
@@ -157,6 +164,7 @@ class Engine:
                     user="0",
                     name=name,
                     host_config=config,
+                    labels={f"{LABEL}.owner": owner},
                 )["Id"]
             except docker.errors.APIError as exc:
                 if exc.status_code == _CONFLICT:
@@ -168,9 +176,14 @@ class Engine:
             self.remove_container(container)
 
     def start(self, container: str) -> None:
-        """Start a container."""
+        """Start a container; raises :class:`~salt_ubiq.errors.NoTools`."""
         with _translated(f"start the container {container}"):
-            self.client.start(container)
+            try:
+                self.client.start(container)
+            except docker.errors.APIError as exc:
+                if is_without_tools(exc):
+                    raise NoTools("a base needs a shell and coreutils: it has no sleep") from None
+                raise
 
     def execute(self, container: str, command: Sequence[str]) -> tuple[int, str]:
         """
@@ -222,13 +235,19 @@ class Engine:
             found = self.client.volumes({"label": label})["Volumes"] or ()
         return sorted(str(volume["Name"]) for volume in found)
 
-    def in_use(self, name: str) -> bool:
-        """Say whether the container of that name runs, or has only just been made."""
+    def in_use(self, name: str, owner: str) -> bool:
+        """
+        Say whether somebody but ``owner`` may be using the container of that name.
+
+        It runs then, or has only just been made.
+        """
         with _translated(f"inspect container {name}"):
             try:
                 found = self.client.inspect_container(name)
             except docker.errors.NotFound:
                 return False
+        if (found["Config"]["Labels"] or {}).get(f"{LABEL}.owner") == owner:
+            return False
         made = datetime.fromisoformat(found["Created"][:19] + "+00:00")
         age = (datetime.now(timezone.utc) - made).total_seconds()
         return found["State"]["Status"] == "running" or age < _TIME_TO_START
@@ -267,6 +286,11 @@ def _translated(action: str) -> Iterator[None]:
         raise EngineError(f"can't {action}: {exc.explanation or exc}") from None
     except (docker.errors.DockerException, OSError) as exc:
         raise EngineError(f"can't {action}: the engine does not answer ({exc})") from None
+
+
+def is_without_tools(exc: Exception) -> bool:
+    """Say whether a container did not start because its image lacks the program to run."""
+    return "executable file not found" in str(exc) or "no such file or directory" in str(exc)
 
 
 def _unreachable(address: str, exc: BaseException) -> str:

@@ -59,6 +59,10 @@ class NameTaken(EngineError):
     """A container of that name is there already."""
 
 
+class NoTools(EngineError):
+    """An image has not even the few programs that a build needs in any container."""
+
+
 class BuildError(UbiqError):
     """An image could not be built; its tags are as they were."""
 

@@ -84,9 +84,16 @@ def _images(declared: object, problems: list[str]) -> int | None:
     except CatalogueError as exc:
         problems += [str(problem) for problem in exc.problems]
         return None
-    if any(base.bootstrap for base in images.bases) and not shutil.which("mmdebstrap"):
-        problems.append(
-            "the catalogue has a base with a bootstrap, and mmdebstrap is not installed: "
-            "apt-get install mmdebstrap"
-        )
+    if not shutil.which("mmdebstrap"):
+        problems += [
+            f"{base.where('bootstrap')} needs mmdebstrap: apt-get install mmdebstrap"
+            for base in images.bases
+            if base.bootstrap
+        ]
+        runtime = images.runtime
+        if runtime and not (runtime.image or runtime.host):
+            problems.append(
+                "ubiq:runtime needs mmdebstrap: apt-get install mmdebstrap, or take the Python of "
+                "an image (runtime: {image: …}) or of this host (runtime: {host: true})"
+            )
     return len(list(images))

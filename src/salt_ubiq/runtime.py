@@ -155,15 +155,16 @@ class RuntimeVolume:
     @contextmanager
     def _filling(self, any_image: ImageInfo) -> Iterator[str]:
         """A started container with the volume, which nobody else has at the same time."""
-        name = f"{self.name}-filling"
+        # Of this workspace nobody else is at it, as this process has the lock.
+        name, owner = f"{self.name}-filling", self._workspace.slot_prefix
         while True:
             try:
-                with self._engine.container(any_image.id, name, [self._mount]) as container:
+                with self._engine.container(any_image.id, name, [self._mount], owner) as container:
                     self._engine.start(container)
                     yield container
                     return
             except NameTaken:
-                if self._engine.in_use(name):
+                if self._engine.in_use(name, owner):
                     time.sleep(1)
                 else:
                     self._engine.remove_container(name)
@@ -226,7 +227,8 @@ class RuntimeVolume:
             variant="essential",
             include=("python3",),
         )
-        bootstrap.make(recipe, self._engine)
+        if not self._engine.image(recipe.image):  # a dead process may have left it
+            bootstrap.make(recipe, self._engine, "set ubiq:runtime to {image: …} or {host: true}")
         try:
             yield self._engine.existing(recipe.image)
         finally:

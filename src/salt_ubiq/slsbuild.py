@@ -17,8 +17,8 @@ from packaging.specifiers import SpecifierSet
 from salt_ubiq import finish, pillar
 from salt_ubiq.catalogue import Service
 from salt_ubiq.container import BuildClient, Surroundings
-from salt_ubiq.engine import ImageInfo
-from salt_ubiq.errors import BuildError, StatesFailed, near_matches
+from salt_ubiq.engine import ImageInfo, is_without_tools
+from salt_ubiq.errors import BuildError, NoTools, StatesFailed, UbiqError, near_matches
 from salt_ubiq.finish import Residue
 from salt_ubiq.report import States
 from salt_ubiq.site import Site
@@ -90,8 +90,10 @@ class SlsBuild:
     def _announce(self, step: str) -> None:
         log.debug("%s: %s", self._service.name, self._site.clean(step))
 
-    def _explained(self, exc: Exception, client: BuildClient) -> BuildError:
+    def _explained(self, exc: Exception, client: BuildClient) -> UbiqError:
         name, failed = self._service.name, self._states.states.failed
+        if is_without_tools(exc):
+            return NoTools("a base needs a shell and coreutils: it has no sleep")
         if client.timed_out:
             return BuildError(f"{name}: not done after {self._service.timeout:g} s")
         text = f"{name}: {self._states.explain() or self._site.clean(_last_line(exc))}"

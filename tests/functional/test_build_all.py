@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import threading
 from pathlib import Path
 
 import pytest
@@ -114,25 +113,6 @@ def test_status_says_what_the_engine_has(twelve, engine):
 def test_an_unknown_name_is_told_before_anything_is_built(twelve):
     with pytest.raises(CommandExecutionError, match="no image 'test-x' in the catalogue"):
         twelve.call("ubiq_docker.build_all", "test-a", "test-x")
-
-
-def test_the_same_catalogue_built_twice_at_once_ends_well(twelve, engine):
-    results = []
-    functions = [twelve.modules["ubiq_docker.build_all"] for _ in range(2)]
-    threads = [
-        threading.Thread(target=lambda build=build: results.append(build("test-[abc]", jobs=2)))
-        for build in functions
-    ]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert [[each["action"] for each in result.values()] for result in results] == [
-        ["built"] * 3,
-        ["built"] * 3,
-    ]
-    tagged = {engine.inspect_image(f"{IMAGES}{name}")["Id"] for name in "abc"}
-    assert tagged <= {each["id"] for result in results for each in result.values()}
 
 
 def test_logs_of_what_was_never_built(host):

@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import functools
+import hashlib
 import http.server
+import io
 import json
+import multiprocessing
 import ssl
 import subprocess
 import sys
+import tarfile
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from salt.exceptions import CommandExecutionError
 
 from salt_ubiq.catalogue import Runtime
 from salt_ubiq.engine import Engine
@@ -28,15 +34,14 @@ def build(host, mods="one", base=BASE, **arguments):
 
 
 def paths_of(run_in, reference):
-    """Every path in the image, with owner, mode and size of what is a file."""
-    skipped = [
-        word for path in ("/proc", "/sys", "/dev") for word in ("-path", path, "-prune", "-o")
-    ]
-    listing = run_in(
-        reference, "find", "/", *skipped, "-type", "d", "-printf", "%p %U %m\n",
-        "-o", "-printf", "%p %U %m %s\n",
-    )  # fmt: skip
-    return set(listing.splitlines())
+    """Every path in the image with its owner and mode, and every file's content as a digest."""
+    script = """
+        find / -xdev -type d -printf '%p %U %m\\n'
+        find / -xdev -type l -printf '%p %l\\n'
+        find / -xdev -type f -printf '%p %U %m\\n'
+        find / -xdev -type f -exec sha256sum {} + | awk '{print $2, $1}'
+    """
+    return set(run_in(reference, "sh", "-c", script).splitlines())
 
 
 def test_a_base_needs_no_python(host, run_in):
@@ -44,6 +49,38 @@ def test_a_base_needs_no_python(host, run_in):
     built = build(host, base=DEBIAN)
     assert run_in(built["image"], "hello", "-g", "from packages") == "from packages"
     assert run_in(built["image"], "sh", "-c", "command -v python3 || echo none") == "none"
+
+
+@pytest.mark.parametrize("suite", ["bullseye", "trixie"])
+def test_the_same_service_builds_on_other_debians(host, run_in, suite):
+    made = f"{IMAGES}debian:{suite}"
+    host.file("context/Dockerfile", "ARG FROM\nFROM ${FROM}\nRUN apt-get --version\n")
+    base = {
+        "repository": f"{IMAGES}{suite}",
+        "dockerfile": "salt://context",
+        "buildargs": {"FROM": made},
+        "bootstrap": {"image": made, "suite": suite, "variant": "apt"},
+    }
+    service = {"repository": f"{IMAGES}on-{suite}", "base": "test-debian", "mods": ["one"]}
+    host.file("one.sls", "hello:\n  pkg.installed:\n    - install_recommends: False\n")
+    host.pillar({"ubiq": {"bases": {"test-debian": base}, "services": {"test-on": service}}})
+    built = host.call("ubiq_docker.build_service", "test-on")
+    assert run_in(built["image"], "hello", "-g", "from packages") == "from packages"
+    assert run_in(built["image"], "sh", "-c", ". /etc/os-release; echo $VERSION_CODENAME") == suite
+
+
+def test_a_base_without_any_tools_gets_a_clear_error(host, engine):
+    reference = f"{IMAGES}bare"
+    with io.BytesIO() as buffer:
+        with tarfile.open(fileobj=buffer, mode="w") as tar:
+            tar.addfile(tarfile.TarInfo("nothing"))
+        engine.import_image_from_data(buffer.getvalue(), repository=reference, tag="latest")
+    host.file("one.sls", "/srv/one:\n  file.managed\n")
+    with pytest.raises(CommandExecutionError) as failure:
+        build(host, base=f"{reference}:latest")
+    assert str(failure.value).startswith(
+        f"base: {reference}:latest is too bare: a base needs a shell and coreutils"
+    )
 
 
 def test_what_states_start_sees_the_images_own_python_and_environment(host, run_in, image_of):
@@ -115,7 +152,8 @@ def test_an_image_differs_from_its_parent_by_exactly_what_its_states_did(host, r
     before, after = paths_of(run_in, BASE), paths_of(run_in, built["image"])
     runs = {"/.dockerenv", "/etc/hostname", "/etc/hosts", "/etc/resolv.conf"}
     changed = {line for line in before ^ after if line.split()[0] not in runs}
-    assert changed == {"/srv/one 0 644 4"}
+    content = hashlib.sha256(b"one\n").hexdigest()
+    assert changed == {"/srv/one 0 644", f"/srv/one {content}"}
 
 
 def test_a_minion_that_states_install_keeps_all_its_files(host, run_in):
@@ -270,7 +308,7 @@ def test_a_runtime_is_made_once_when_several_want_it_at_once(base, volume, engin
 
 def test_a_half_made_runtime_is_made_anew(base, volume, engine):
     runtime = volume(image=BASE)
-    engine.create_volume(runtime.name)
+    engine.create_volume(runtime.name, labels={"org.salt-ubiq.kind": "runtime"})
     runtime.ensure(Engine().existing(BASE))
     assert grains_by(engine, runtime.name)["kernel"] == "Linux"
 
@@ -301,3 +339,20 @@ def test_prune_removes_old_runtimes_and_leftovers_and_caches_only_on_demand(host
     assert cache in volume_names(engine)
     assert cache in host.call("ubiq_docker.prune", "caches")["caches"]
     assert cache not in volume_names(engine)
+
+
+def test_after_a_killed_making_of_the_runtime_the_next_build_makes_it(base, volume, engine):
+    runtime, image = volume(image=BASE), Engine().existing(BASE)
+    process = multiprocessing.get_context("fork").Process(target=runtime.ensure, args=(image,))
+    process.start()
+    filling = {"name": f"{runtime.name}-collecting"}
+    while not engine.containers(filters=filling):
+        assert process.is_alive()
+        time.sleep(0.05)
+    process.kill()
+    process.join()
+    started = time.monotonic()
+    runtime.ensure(image)
+    assert time.monotonic() - started < 120
+    assert grains_by(engine, runtime.name)["kernel"] == "Linux"
+    assert not engine.containers(all=True, filters={"name": runtime.name})

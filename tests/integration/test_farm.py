@@ -89,8 +89,7 @@ def build_all(master, *names) -> subprocess.Popen[str]:
 def results_of(process):
     printed, errors = process.communicate(timeout=240)
     assert printed, errors
-    data = json.loads(printed)
-    return data["images"] if "images" in data else data["data"]["images"]
+    return json.loads(printed)["images"]
 
 
 class Events:

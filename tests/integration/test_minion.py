@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import time
 
 import pytest
 from saltfactories.utils import random_string
@@ -60,3 +61,43 @@ def test_a_minion_builds_with_files_and_pillar_of_its_master(
     assert done.data["action"] == "built"
     assert run_in(f"{IMAGES}web", "cat", "/srv/page") == "blue round"
     assert engine.inspect_image(BASE)["Id"] == done.data["parent"]
+
+
+def test_a_job_that_is_terminated_ends_its_builds(master, minion, base, images, engine):
+    catalogue = {
+        "bases": {"test-base": BASE_DECLARATION},
+        "services": {
+            f"test-{name}": {"repository": f"{IMAGES}{name}", "base": "test-base", "mods": [mods]}
+            for name, mods in (("quick", "quick"), ("slow", "slow"))
+        },
+    }
+    salt = master.salt_cli()
+    pillars, states = master.pillar_tree.base, master.state_tree.base
+    with (
+        states.temp_file("quick.sls", "/srv/one:\n  file.managed\n"),
+        states.temp_file("slow.sls", "sleep 90:\n  cmd.run: []\n"),
+        pillars.temp_file("top.sls", "base: {'*': [all]}\n"),
+        pillars.temp_file("all.sls", f"#!json\n{json.dumps({'ubiq': catalogue})}"),
+    ):
+        assert salt.run("saltutil.refresh_pillar", wait=True, minion_tgt=minion.id).data
+        done = salt.run("ubiq_docker.build_all", "test-quick", minion_tgt=minion.id, _timeout=180)
+        assert done.data["test-quick"]["action"] == "built"
+        salt.run("--async", "ubiq_docker.build_all", "test-slow", minion_tgt=minion.id)
+        container = until(
+            lambda: engine.containers(filters={"label": "org.salt-ubiq.image=test-slow"})
+        )
+        (job,) = salt.run("saltutil.running", minion_tgt=minion.id).data
+        salt.run("saltutil.term_job", job["jid"], minion_tgt=minion.id)
+        until(lambda: not salt.run("saltutil.running", minion_tgt=minion.id).data, seconds=20)
+    names = [each["Id"] for each in engine.containers(all=True)]
+    assert container[0]["Id"] not in names
+    assert not engine.images(f"{IMAGES}slow")
+
+
+def until(condition, seconds=60):
+    """Wait until it holds, and return what it returned."""
+    deadline = time.monotonic() + seconds
+    while not (found := condition()):
+        assert time.monotonic() < deadline
+        time.sleep(0.3)
+    return found

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import pwd
 import re
 import shutil
 import signal
@@ -201,3 +202,40 @@ def test_an_interrupted_run_ends_its_builds_and_is_recorded(command, host, engin
     assert not engine.containers(all=True, filters={"name": container})
     (record, *_) = host.call("ubiq_docker.runs", limit=1)
     assert record["summary"] == "1 failed"
+
+
+@pytest.mark.parametrize(("mods", "result"), [("web", True), ("nowhere", False)])
+def test_an_orchestration_succeeds_where_its_run_does(command, host, mods, result):
+    """Without a master's daemon."""
+    host.catalogue(**{"test-web": {"repository": IMAGE, "base": "test-base", "mods": [mods]}})
+    runner = {"images": {"salt.runner": [{"name": "ubiq.build_all"}, {"arg": ["test-web"]}]}}
+    host.file("orch.sls", "#!json\n" + json.dumps(runner))
+    call = command()
+    etc = Path(call[call.index("--config-dir") + 1])
+    config = json.loads((etc / "minion").read_text())
+    user = pwd.getpwuid(os.getuid()).pw_name
+    (etc / "master").write_text(json.dumps({**config, "user": user}))
+    (host.cachedir / "proc").mkdir(exist_ok=True)
+    done = run([str(BIN / "salt-run"), "-c", str(etc), "--out=json", "state.orchestrate", "orch"])
+    assert (done.returncode == 0) == result, done.stderr
+    (states,) = json.loads(done.stdout)["data"].values()
+    (state,) = states.values()
+    assert state["result"] is result
+    (image,) = state["changes"]["return"]["images"].values()
+    assert image["action"] == ("built" if result else "failed")
+
+
+def test_the_same_catalogue_built_by_two_processes_at_once_ends_well(command, engine):
+    processes = [
+        subprocess.Popen(
+            command("--out=json", "ubiq_docker.build_all", "test-web"),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for _ in range(2)
+    ]
+    printed = [process.communicate(timeout=240) for process in processes]
+    assert [process.returncode for process in processes] == [0, 0], printed
+    ids = {json.loads(out)["local"]["test-web"]["id"] for out, _ in printed}
+    assert engine.inspect_image(IMAGE)["Id"] in ids

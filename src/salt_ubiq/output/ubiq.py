@@ -1,8 +1,8 @@
 """
 Show the results of a run as a table.
 
-The default for ``ubiq_docker.build_all`` and ``ubiq.build_all``; take another
-with ``--out``, such as ``--out=json``.
+The default for ``ubiq_docker.build_all``, where ``--out=json`` shows all; the
+runner ``ubiq.build_all`` needs ``--out=ubiq``.
 """
 
 import salt.output

@@ -126,9 +126,10 @@ def build_all(*names, tgt=None, tgt_type="glob", jobs=None):
     Build all images of the catalogue, or those that are named, in order: on
     this machine, without any daemon, or as jobs on minions.
 
-    Returns the results by name, as
+    Returns ``images``, the results by name as
     :py:func:`ubiq_docker.build_all <salt_ubiq.modules.ubiq_docker.build_all>`
-    does, below ``data:images``, and ``data:retcode``, which salt-run exits with.
+    has them, and ``retcode``, with which salt-run exits; ``--out=ubiq`` shows
+    them as a table.
 
     names
         As of ``ubiq_docker.build_all``.
@@ -145,7 +146,7 @@ def build_all(*names, tgt=None, tgt_type="glob", jobs=None):
 
     .. code-block:: bash
 
-        salt-run ubiq.build_all
+        salt-run --out=ubiq ubiq.build_all
         salt-run ubiq.build_all 'moodle-*' tgt='builder*' jobs=8
     """
     tgt = tgt or __opts__.get("ubiq_builders")
@@ -155,7 +156,8 @@ def build_all(*names, tgt=None, tgt_type="glob", jobs=None):
         caller = _caller()
         results = _call(caller, "ubiq_docker.build_all", *names, jobs=jobs)
         retcode = caller.sminion.functions.pack["__context__"].get("retcode", 0)
-    return {"outputter": "ubiq", "data": {"images": results, "retcode": retcode}}
+    __context__["retcode"] = retcode
+    return {"images": results, "retcode": retcode}
 
 
 def _on_minions(names, tgt, tgt_type, jobs):
