@@ -32,3 +32,11 @@ def engine(session: nox.Session, suite: str) -> None:
     """The suites that need a Docker engine (tools/docker-engine)."""
     session.install("-e", ".[tests]")
     session.run("pytest", f"tests/{suite}", *session.posargs)
+
+
+@nox.session
+@nox.parametrize("salt", ["3006", "3007", "3008"])
+def salt(session: nox.Session, salt: str) -> None:
+    """Builds with other versions of Salt on the host; needs a Docker engine."""
+    session.install("-e", ".[tests]", f"salt=={salt}.*")
+    session.run("pytest", "tests/functional", "-k", "build_service or runtime", *session.posargs)

@@ -173,7 +173,7 @@ def test_a_child_keeps_its_parents_entrypoint_and_user(host, engine, image_of, r
     ):
         assert child[key] == parents[key], key
     assert run_in(built["image"], "cat", "/srv/who") == "root"
-    assert anonymous_volumes(engine) == volumes
+    assert anonymous_volumes(engine) <= volumes
 
 
 def test_an_image_without_any_command_gets_none(host, engine, image_of):
