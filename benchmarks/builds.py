@@ -9,35 +9,23 @@ which is every build's.
 
 from __future__ import annotations
 
-import argparse
-import getpass
-import importlib.metadata
-import io
 import json
 import os
-import platform
-import shutil
-import signal
 import statistics
-import subprocess
 import sys
-import tarfile
 import tempfile
-import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import common
 import docker
-import docker.errors
+from common import DEBIAN, REPOSITORY, Failed, Salt, attempt, uninterrupted
 
-REPOSITORY = Path(__file__).resolve().parent.parent
-# What is made on the engine bears this name or this label.
-IMAGES = "salt-ubiq-benchmark/builds"
-LABEL = ("salt-ubiq-benchmark", "builds")
-DEBIAN = "debian:12-slim"
+BENCHMARK = "builds"
+IMAGES = common.images(BENCHMARK)
 BASE = f"{IMAGES}/debian-python:12"
 
 # The ways to build. The keys are also the images' tags.
@@ -122,10 +110,6 @@ COMPARISONS = (
 )
 
 
-class Failed(Exception):
-    """The benchmark has no numbers; the text says why."""
-
-
 @dataclass(frozen=True)
 class Build:
     """One build: how long it took, its layer's size, and the packages of its image."""
@@ -155,92 +139,6 @@ class Measured:
 Results = Mapping[Workload, Mapping[str, Measured]]
 
 
-def run(command: Sequence[str], directory: Path) -> float:
-    """Run a command to its end and return the seconds it took."""
-    started = time.perf_counter()
-    with subprocess.Popen(
-        command,
-        cwd=directory,
-        env={**os.environ, "DOCKER_BUILDKIT": "0"},
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        errors="replace",
-        start_new_session=True,  # Ctrl-C is ours, and passed on by stop()
-    ) as process:
-        try:
-            output, _ = process.communicate()
-        except BaseException:
-            stop(process)
-            raise
-    seconds = time.perf_counter() - started
-    if process.returncode:
-        tail = "\n".join(f"  {line}" for line in output.strip().splitlines()[-20:])
-        raise Failed(f"exit {process.returncode} of: {' '.join(command)}\n{tail}")
-    return seconds
-
-
-def stop(process: subprocess.Popen[str]) -> None:
-    """Interrupt a command, and kill it where that takes long; remove() does the rest."""
-    with suppress(ProcessLookupError):
-        try:
-            os.killpg(process.pid, signal.SIGINT)
-            process.communicate(timeout=15)
-        except subprocess.TimeoutExpired:
-            os.killpg(process.pid, signal.SIGKILL)
-
-
-class Salt:
-    """A masterless minion in a directory of its own."""
-
-    def __init__(self, directory: Path) -> None:
-        self._etc = directory / "etc"
-        self._cachedir = directory / "cache"
-        self._directory = directory
-        beside = Path(sys.executable).parent / "salt-call"
-        self._salt_call = str(beside) if beside.exists() else shutil.which("salt-call")
-        if not self._salt_call:
-            raise Failed("no salt-call here: make .venv, and run this with .venv/bin/python")
-
-    def configure(self, pillar: Mapping[str, Any]) -> None:
-        """Write the minion's config, files and pillar: the repository's, and ours."""
-        files = self._directory / "files"
-        own_pillar = self._directory / "pillar"
-        for path in (self._etc, files / "benchmark", own_pillar):
-            path.mkdir(parents=True)
-        (files / "_docker").symlink_to(REPOSITORY / "_docker")
-        (files / "benchmark" / "init.sls").write_text(TRIVIAL_STATE)
-        _write_json(own_pillar / "top.sls", {"base": {"*": ["benchmark", "admin", "web-moodle"]}})
-        _write_json(own_pillar / "benchmark.sls", pillar)
-        states = REPOSITORY / "_docker" / "service" / "salt" / "states"
-        config = {
-            "id": "benchmark",
-            "user": getpass.getuser(),
-            "root_dir": str(self._directory),
-            "cachedir": str(self._cachedir),
-            "file_client": "local",
-            "file_roots": {"base": [str(states), str(files)]},
-            "pillar_roots": {"base": [str(own_pillar), str(REPOSITORY / "pillar")]},
-        }
-        (self._etc / "minion").write_text(json.dumps(config))  # JSON is YAML, too
-
-    def call(self, function: str, *arguments: str) -> float:
-        """Run ``salt-call`` and return the seconds it took."""
-        options = ["--config-dir", str(self._etc), "--local", "--log-level", "error"]
-        return run([str(self._salt_call), *options, function, *arguments], self._directory)
-
-    @property
-    def workspace(self) -> str | None:
-        """The ID in the names of our build containers and caches, once there is one."""
-        path = self._cachedir / "ubiq" / "id"
-        return path.read_text() if path.exists() else None
-
-
-def _write_json(path: Path, data: Any) -> None:
-    path.write_text("#!json\n" + json.dumps(data))
-
-
 def reference(workload: Workload, way: str) -> str:
     """Return what the image is called."""
     return f"{IMAGES}/{workload.name}:{way}"
@@ -266,7 +164,7 @@ def catalogue() -> dict[str, Any]:
             "tags": [way],
             "base": {OURS: "benchmark-base", BARE: DEBIAN}[way],
             "mods": list(workload.mods),
-            "config": {"labels": dict([LABEL])},
+            "config": {"labels": common.labels(BENCHMARK)},
         }
         for workload in WORKLOADS
         for way in (OURS, BARE)
@@ -284,13 +182,17 @@ class Benchmark:
 
     def prepare(self) -> None:
         """Make what the builds need: Salt's configuration, build contexts, the base."""
-        self._salt.configure(catalogue())
+        self._salt.configure(catalogue(), ["admin", "web-moodle"])
+        files = self._salt.files
+        (files / "_docker").symlink_to(REPOSITORY / "_docker")
+        (files / "benchmark").mkdir()
+        (files / "benchmark" / "init.sls").write_text(TRIVIAL_STATE)
         for workload in WORKLOADS:
             context = self._directory / workload.name
             context.mkdir()
             (context / "salt-ubiq-benchmark").write_text(TRIVIAL_FILE)
             # The label goes first: then what an interrupted build leaves bears it.
-            lines = [f"FROM {BASE}", f"LABEL {'='.join(LABEL)}", workload.instructions]
+            lines = [f"FROM {BASE}", f"LABEL {common.label(BENCHMARK)}", workload.instructions]
             (context / "Dockerfile").write_text("\n".join(lines) + "\n")
         self._salt.call("ubiq_docker.build_base", "benchmark-base")
 
@@ -300,89 +202,32 @@ class Benchmark:
         seconds = self._build(workload, way)
         image = self._engine.images.get(image_name)
         base = self._engine.images.get(BASES[way])
-        packages = self._packages(image_name)
+        packages = common.packages(self._engine, image_name, BENCHMARK)
         self._engine.images.remove(image_name)
         return Build(seconds, image.attrs["Size"] - base.attrs["Size"], packages)
 
     def _build(self, workload: Workload, way: str) -> float:
         if way == PLAIN:
-            repository, _, tag = reference(workload, way).partition(":")
-            return self._salt.call(
-                "docker.sls_build",
-                repository,
-                f"tag={tag}",
-                f"base={BASE}",
-                f"mods={','.join(workload.mods)}",
-                f"labels={json.dumps(['='.join(LABEL)])}",  # for remove()
-            )
+            return self._salt.sls_build(reference(workload, way), BASE, workload.mods, BENCHMARK)
         if way == DOCKERFILE:
             tag = reference(workload, way)
             command = ["docker", "build", "--no-cache", "--force-rm", "--tag", tag, "."]
-            return run(command, self._directory / workload.name)
+            return common.run(command, self._directory / workload.name)
         return self._salt.call("ubiq_docker.build_service", service(workload, way))
 
-    def _packages(self, image: str) -> frozenset[str]:
-        container = self._engine.containers.create(image, ["true"], labels=dict([LABEL]))
-        try:
-            chunks, _ = container.get_archive("/var/lib/dpkg/status")
-            content = io.BytesIO(b"".join(chunks))
-        finally:
-            container.remove(v=True)
-        with tarfile.open(fileobj=content) as tar:
-            status = tar.extractfile("status")
-            lines = status.read().decode().splitlines() if status else []
-        return frozenset(line[9:] for line in lines if line.startswith("Package: "))
-
     @property
-    def engine_version(self) -> str:
-        """The engine's version."""
-        return str(self._engine.version()["Version"])
-
-    def runtimes(self) -> set[str]:
-        """Return the names of the Salt runtimes that are on the engine."""
-        volumes = self._engine.volumes.list(filters={"name": "salt-ubiq-runtime-"})
-        return {volume.name for volume in volumes}
+    def runtime(self) -> str | None:
+        """The name of the Salt runtime that was used."""
+        return self._salt.runtime
 
     def remove(self) -> None:
         """Remove everything of this benchmark from the engine, but the Salt runtime."""
-        engine, label = self._engine, "=".join(LABEL)
-        containers = engine.containers.list(all=True, filters={"label": label})
-        workspace = self._salt.workspace
-        if workspace:
-            name = f"^/?salt-ubiq-{workspace}-"
-            containers += engine.containers.list(all=True, filters={"name": name})
-        for container in containers:
-            attempt(container.remove, v=True, force=True)
-        for name in [tag for image in engine.images.list() for tag in image.tags]:
-            if name.startswith((f"{IMAGES}/", f"salt-ubiq.local/build:salt-ubiq-{workspace}-")):
-                attempt(engine.images.remove, name)
-        for image in engine.images.list(all=True, filters={"label": label, "dangling": True}):
-            attempt(engine.images.remove, image.id)
-        if workspace:
-            # The caches of packages, each named after its slot.
-            for volume in engine.volumes.list(filters={"name": f"salt-ubiq-{workspace}-"}):
-                attempt(volume.remove)
-
-
-def attempt(remove: Callable[..., Any], *arguments: Any, **options: Any) -> None:
-    """Remove something that may be gone with another; say so where it can't be."""
-    try:
-        remove(*arguments, **options)
-    except docker.errors.NotFound:
-        pass
-    except docker.errors.APIError as exc:
-        print(f"could not remove: {exc.explanation}", file=sys.stderr)
+        common.remove(self._engine, BENCHMARK, self._salt.workspace)
 
 
 @contextmanager
-def benchmark() -> Iterator[Benchmark]:
+def benchmark(engine: docker.DockerClient) -> Iterator[Benchmark]:
     """A prepared benchmark; afterwards, nothing is left of it."""
-    if not shutil.which("docker"):
-        raise Failed("docker.sls_build runs the docker command, and there is none: install it")
-    try:
-        engine = docker.from_env(version="auto")
-    except docker.errors.DockerException as exc:
-        raise Failed(f"no Docker engine answers: {exc}") from None
     with tempfile.TemporaryDirectory(prefix="salt-ubiq-benchmark-") as path:
         directory = Path(path)
         bench = Benchmark(engine, Salt(directory), directory)
@@ -395,16 +240,6 @@ def benchmark() -> Iterator[Benchmark]:
                 bench.remove()
                 if not had_debian:
                     attempt(engine.images.remove, DEBIAN)
-
-
-@contextmanager
-def uninterrupted() -> Iterator[None]:
-    """Ctrl-C has no effect meanwhile."""
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)
 
 
 def measure(bench: Benchmark, rounds: int) -> Results:
@@ -445,22 +280,6 @@ def ratios(results: Results) -> dict[Comparison, float]:
         each: results[each.workload][each.of].median(each.measure)
         / results[each.workload][each.to].median(each.measure)
         for each in COMPARISONS
-    }
-
-
-def machine(engine_version: str, load_before: float) -> dict[str, Any]:
-    """Return what the numbers depend on."""
-    return {
-        "date": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
-        "versions": {
-            "engine": engine_version,
-            "salt": importlib.metadata.version("salt"),
-            "salt_ubiq": importlib.metadata.version("salt-ubiq"),
-            "python": platform.python_version(),
-        },
-        "cores": os.cpu_count(),
-        "load_before": round(load_before, 2),
-        "load_after": round(os.getloadavg()[0], 2),
     }
 
 
@@ -507,12 +326,9 @@ def once(results: Results) -> float:
 
 def text(results: Results, facts: Mapping[str, Any]) -> str:
     """Return all numbers as a person reads them."""
-    versions = facts["versions"]
     return "\n".join(
         [
-            f"Salt {versions['salt']}, Python {versions['python']}, "
-            f"Docker {versions['engine']}, {facts['cores']} cores, "
-            f"load {facts['load_before']} before and {facts['load_after']} after",
+            common.heading(facts),
             "",
             *_builds(results),
             "",
@@ -559,29 +375,15 @@ def _ratios(results: Results) -> Iterator[str]:
 
 
 def main() -> int:
-    """Measure and tell; the exit status is 1 where a target is missed, 2 on failure."""
-    parser = argparse.ArgumentParser(description=__doc__.split("\n\n", maxsplit=1)[0].strip())
-    parser.add_argument("--rounds", type=int, default=3, help="builds of each (default: 3)")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write all numbers to FILE")
-    options = parser.parse_args()
-    if options.rounds < 1:
-        parser.error("--rounds: at least 1")
-    if options.json and not options.json.resolve().parent.is_dir():
-        parser.error(f"--json: there is no directory {options.json.parent}")
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
-    try:
-        load = os.getloadavg()[0]
-        with benchmark() as bench:
-            runtimes = bench.runtimes()
-            results = measure(bench, options.rounds)
-            facts = machine(bench.engine_version, load)
-            facts["runtime_made"] = bool(bench.runtimes() - runtimes)
-    except Failed as exc:
-        print(f"\n{exc}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print("\ninterrupted; what it made is removed", file=sys.stderr)
-        return 130
+    """Measure and tell; the exit status is 1 where a target is missed."""
+    options = common.options(__doc__, rounds=3)
+    engine = common.connect()
+    load = os.getloadavg()[0]
+    with benchmark(engine) as bench:
+        before = common.runtimes(engine)
+        results = measure(bench, options.rounds)
+        facts = common.machine(engine, load)
+        facts["runtime_made"] = bench.runtime not in before
     if options.json:
         options.json.write_text(json.dumps(report(results, facts), indent=2) + "\n")
     print("\n" + text(results, facts))
@@ -589,4 +391,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(common.guarded(main))
