@@ -182,7 +182,7 @@ class Engine:
                 self.client.start(container)
             except docker.errors.APIError as exc:
                 if is_without_tools(exc):
-                    raise NoTools("a base needs a shell and coreutils: it has no sleep") from None
+                    raise NoTools from None
                 raise
 
     def execute(self, container: str, command: Sequence[str]) -> tuple[int, str]:

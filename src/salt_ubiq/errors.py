@@ -62,6 +62,9 @@ class NameTaken(EngineError):
 class NoTools(EngineError):
     """An image has not even the few programs that a build needs in any container."""
 
+    def __init__(self) -> None:
+        super().__init__("a base needs a shell and coreutils: it has no sleep")
+
 
 class BuildError(UbiqError):
     """An image could not be built; its tags are as they were."""

@@ -141,10 +141,11 @@ class RuntimeVolume:
                 if self._engine.has_file(container, _COMPLETE):
                     return
                 log.info("making the Salt runtime %s", self.name)
+                self._execute(container, "sh", "-c", f"rm -rf {MOUNT}/*")
                 if self._source.host:
                     self._fill_from_host(container)
                 else:
-                    self._fill_from_image(container)
+                    self._fill_from_image()
                 contents = {name: _FILES.joinpath(name).read_bytes() for name in _MOUNTED}
                 self._engine.put(container, MOUNT, contents)
                 self._engine.put(container, MOUNT, {"complete": b""})
@@ -173,9 +174,8 @@ class RuntimeVolume:
     def _mount(self) -> docker.types.Mount:
         return docker.types.Mount(MOUNT, self.name)
 
-    def _fill_from_image(self, container: str) -> None:
+    def _fill_from_image(self) -> None:
         """Run the collecting script in a container of the image that has the Python."""
-        self._execute(container, "sh", "-c", f"rm -rf {MOUNT}/*")
         name = f"{self.name}-collecting"
         self._engine.remove_container(name)
         with (
@@ -196,7 +196,6 @@ class RuntimeVolume:
 
     def _fill_from_host(self, container: str) -> None:
         """Collect the Python that this process runs in, and send it to the volume."""
-        self._execute(container, "sh", "-c", f"rm -rf {MOUNT}/*")
         with tempfile.TemporaryDirectory(prefix="ubiq-runtime-") as directory:
             with as_file(_FILES.joinpath("collect.py")) as script:
                 done = subprocess.run(

@@ -93,7 +93,7 @@ class SlsBuild:
     def _explained(self, exc: Exception, client: BuildClient) -> UbiqError:
         name, failed = self._service.name, self._states.states.failed
         if is_without_tools(exc):
-            return NoTools("a base needs a shell and coreutils: it has no sleep")
+            return NoTools()
         if client.timed_out:
             return BuildError(f"{name}: not done after {self._service.timeout:g} s")
         text = f"{name}: {self._states.explain() or self._site.clean(_last_line(exc))}"

@@ -76,22 +76,27 @@ def test_a_failure_is_one_text_and_a_non_zero_exit(command, host):
 def under_way(command, host, engine):
     """A build in whose container a state sleeps; the image has an old tag."""
     engine.tag(BASE, IMAGE, "latest")
-    host.file("web.sls", "sleep 120:\n  cmd.run: []\n")
-    process = subprocess.Popen(
-        command("ubiq_docker.build_service", "test-web"),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
-    container = f"salt-ubiq-{(host.cachedir / 'ubiq' / 'id').read_text()}-0"
-    deadline = time.monotonic() + 120
-    while not _sleeps(engine, container):
-        assert process.poll() is None, process.communicate()[0]
-        assert time.monotonic() < deadline
-        time.sleep(0.3)
+    process = _asleep(command("ubiq_docker.build_service", "test-web"), host, engine)
     yield process
     process.kill()
     process.communicate()
+
+
+def _container(host) -> str:
+    """The name of the container in which the host's first slot builds."""
+    return f"salt-ubiq-{(host.cachedir / 'ubiq' / 'id').read_text()}-0"
+
+
+def _asleep(command: list[str], host, engine) -> subprocess.Popen[str]:
+    """Start a build, and return its process when a state sleeps in its container."""
+    host.file("web.sls", "sleep 120:\n  cmd.run: []\n")
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    deadline = time.monotonic() + 120
+    while not _sleeps(engine, _container(host)):
+        assert process.poll() is None, process.communicate()[0]
+        assert time.monotonic() < deadline
+        time.sleep(0.3)
+    return process
 
 
 def _sleeps(engine, container: str) -> bool:
@@ -179,19 +184,7 @@ def test_the_guides_script_for_all_builds_the_shipped_catalogue(checkout, base, 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_an_interrupted_run_ends_its_builds_and_is_recorded(command, host, engine, number):
-    host.file("web.sls", "sleep 120:\n  cmd.run: []\n")
-    process = subprocess.Popen(
-        command("ubiq_docker.build_all", "test-web"),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
-    container = f"salt-ubiq-{(host.cachedir / 'ubiq' / 'id').read_text()}-0"
-    deadline = time.monotonic() + 120
-    while not _sleeps(engine, container):
-        assert process.poll() is None, process.communicate()[0]
-        assert time.monotonic() < deadline
-        time.sleep(0.3)
+    process = _asleep(command("ubiq_docker.build_all", "test-web"), host, engine)
     started = time.monotonic()
     process.send_signal(number)
     printed = process.communicate(timeout=60)[0]
@@ -199,7 +192,7 @@ def test_an_interrupted_run_ends_its_builds_and_is_recorded(command, host, engin
     assert process.returncode != 0
     assert "Traceback" not in printed
     assert "cancelled; see" in printed
-    assert not engine.containers(all=True, filters={"name": container})
+    assert not engine.containers(all=True, filters={"name": _container(host)})
     (record, *_) = host.call("ubiq_docker.runs", limit=1)
     assert record["summary"] == "1 failed"
 
