@@ -6,6 +6,7 @@ import functools
 import hashlib
 import http.server
 import io
+import ipaddress
 import json
 import multiprocessing
 import ssl
@@ -206,7 +207,9 @@ def test_packages_are_cached_outside_the_image(host, run_in, engine, cache):
 
 def test_salts_own_tls_trusts_what_the_image_trusts(host, run_in, image_of, tmp_path, engine):
     certificate, key = tmp_path / "server.pem", tmp_path / "server.key"
-    gateway = engine.inspect_network("bridge")["IPAM"]["Config"][0]["Gateway"]
+    # Where an engine has just been started for the first time, it doesn't name the gateway.
+    (config,) = engine.inspect_network("bridge")["IPAM"]["Config"]
+    gateway = str(next(ipaddress.ip_network(config["Subnet"]).hosts()))
     subprocess.run(
         ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj",
          "/CN=test", "-addext", f"subjectAltName=IP:{gateway}", "-keyout", key,
