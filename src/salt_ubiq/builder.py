@@ -10,29 +10,38 @@ from __future__ import annotations
 import logging
 import shutil
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from functools import cached_property
+from dataclasses import dataclass, replace
+from datetime import datetime, timezone
+from functools import cached_property, partial
+from types import MappingProxyType
 from typing import Any
 
-from salt_ubiq import dockerfile, runtime
+from salt_ubiq import dockerfile, labels, runtime, saltcall
 from salt_ubiq.catalogue import Base, Catalogue, Service
-from salt_ubiq.container import Surroundings
-from salt_ubiq.engine import LABEL, Engine, ImageInfo
+from salt_ubiq.engine import LABEL, LOG, RECIPE, Engine, ImageInfo
 from salt_ubiq.errors import (
     BuildCancelled,
     BuildError,
     EngineError,
     NoTools,
+    NotVerified,
     StatesFailed,
     UbiqError,
 )
+from salt_ubiq.layers import SharedLayers
+from salt_ubiq.recipe import Recipe
+from salt_ubiq.recipes import Recipes
 from salt_ubiq.redact import Redactor
-from salt_ubiq.report import Result, States, new_run_id
+from salt_ubiq.report import Result, States, in_short, new_run_id
 from salt_ubiq.runtime import RuntimeVolume
+from salt_ubiq.saltcall import SaltContainer
 from salt_ubiq.site import Site
 from salt_ubiq.slsbuild import SlsBuild
 from salt_ubiq.thin import Thin
+
+from salt_ubiq.verify import verify
 from salt_ubiq.workspace import Slot, Workspace
 
 log = logging.getLogger(__name__)
@@ -63,61 +72,195 @@ class Builder:
         self._pillar = pillar
         self.workspace = Workspace(opts["cachedir"])
         self._thin = Thin(self.workspace, opts)
+        self.recipes = Recipes(self.workspace)
         self.run = run or new_run_id()
 
-    def build(self, image: Base | Service) -> Result:
+    def build(self, image: Base | Service, force: bool = False) -> Result:
         """
-        Build an image whose parent is there, and move its tags.
+        Build an image whose parent is there, prove that it works, and move its tags.
+
+        force
+            build it even if it is what is declared
 
         Raises :class:`~salt_ubiq.errors.UbiqError`; then the tags are as they were.
         """
         started = time.monotonic()
         waiting = f"{image.name}: waiting for another build of it to end"
-        with self.workspace.lock(f"image-{image.name}", waiting), self._site(image) as site:
+        with self.workspace.lock(f"image-{image.name}", waiting):
+            reasons = ["forced"] if force else self.reasons(image)
+            if not reasons:
+                return self.up_to_date(image, started)
+            log.info("%s: %s", image.name, in_short(reasons))
+            return self._build(image, reasons, started)
+
+    def _build(self, image: Base | Service, reasons: Sequence[str], started: float) -> Result:
+        with self._logged_site(image) as site:
             old = self.engine.image(image.reference)
+            if isinstance(image, Service) and image.keep_failed:
+                self.engine.remove_image(image.failed_reference)  # of an earlier failure
             try:
                 if isinstance(image, Base):
-                    parent, states = None, States()
-                    new_id = dockerfile.build(image, site)
+                    made = self._build_base(image, site)
                 else:
-                    parent = self._parent(image)
-                    states = self._build_service(image, parent, site)
-                    new_id = self.engine.existing(site.slot.reference).id
-                self.engine.tag(new_id, image.references)
+                    made = self._build_service(image, site)
+                warnings = self._prove(image, made, site)
+                self.engine.tag(made.image.id, image.references)
             except BuildError as exc:
                 site.log_line(str(exc))
-                exc.log = str(self.workspace.log_of(image.name))
+                exc.log = site.log_path
+                self._keep_failed(image, exc, site)
                 raise
             except (KeyboardInterrupt, SystemExit):
                 raise BuildCancelled(f"{image.name}: cancelled, tags are as they were") from None
+            self.recipes.save(made.recipe, made.image.id)
         log.info("%s: built %s", image.name, ", ".join(image.references))
         return Result(
             name=image.name,
             image=image.reference,
             action="built",
-            id=new_id,
+            id=made.image.id,
             old_id=old.id if old else None,
-            parent=parent.id if parent else None,
-            states=states,
+            parent=made.parent,
+            reasons=tuple(reasons),
+            states=made.states,
+            warnings=tuple(warnings),
             duration=time.monotonic() - started,
             log=str(self.workspace.log_of(image.name)),
-            size=self.engine.existing(new_id).size,
+            size=made.image.size,
         )
 
-    def _build_service(self, service: Service, parent: ImageInfo, site: Site) -> States:
+    def _keep_failed(self, image: Base | Service, exc: BuildError, site: Site) -> None:
+        """Say under which name there is what has failed, for a look inside."""
+        if not isinstance(image, Service) or not image.keep_failed:
+            return
         try:
-            surroundings = self._surroundings(service, parent, site.slot)
-            return SlsBuild(service, parent, site, surroundings).run()
+            if isinstance(exc, NotVerified):
+                made = self.engine.existing(site.slot.reference)
+                self.engine.label(made.id, image.failed_reference, {LOG: site.log_path})
+            if self.engine.image(image.failed_reference):
+                exc.kept = image.failed_reference
+        except EngineError as failure:
+            log.warning("%s: can't keep what failed: %s", image.name, failure)
+
+    def up_to_date(self, image: Base | Service, started: float | None = None) -> Result:
+        """The result for an image that need not be built; it gets the tags that it lacks."""
+        found = self.engine.existing(image.reference)
+        self.engine.tag(found.id, image.references)
+        log.info("%s: is up to date", image.name)
+        return Result(
+            name=image.name,
+            image=image.reference,
+            action="up-to-date",
+            id=found.id,
+            old_id=found.id,
+            duration=time.monotonic() - started if started else 0.0,
+            size=found.size,
+        )
+
+    def reasons(self, image: Base | Service) -> list[str]:
+        """
+        Say why an image has to be built; nothing where it is what is declared.
+
+        What keeps its states from compiling is a reason, too: the build will say more.
+        """
+        found = self.engine.image(image.reference)
+        if found is None:
+            return ["no image"]
+        digest = (found.config.get("Labels") or {}).get(RECIPE)
+        if not digest:
+            return ["the image has no recipe: it was not built by this version of salt-ubiq"]
+        old = self.recipes.load(digest)
+        try:
+            with self._site(image) as site:
+                recipe = self._recipe(image, old, site)
+        except BuildError as exc:
+            return [str(exc).splitlines()[0]]
+        if recipe.digest == digest:
+            return []
+        changes = recipe.changes_since(old) if old else []
+        return changes or ["the recipe changed; it was built elsewhere, so there is no telling how"]
+
+    def _recipe(self, image: Base | Service, old: Recipe | None, site: Site) -> Recipe:
+        if isinstance(image, Base):
+            return dockerfile.recipe_of(image, site, old.parent if old else {})
+        build = self._sls_build(image, self._parent(image), site)
+        return build.recipe_of(build.compiled())
+
+    def _build_base(self, base: Base, site: Site) -> _Made:
+        recipe, image_id = dockerfile.build(base, site)
+        return _Made(self.engine.existing(image_id), None, States(), recipe, None)
+
+    def _build_service(self, service: Service, site: Site) -> _Made:
+        parent = self._parent(service)
+        layers = SharedLayers(site, partial(self._sls_build, parent=parent, site=site))
+        beginnings = self._catalogue.shared_beginnings(service)
+        try:
+            foundation = layers.foundation(service, beginnings, parent)
+            build = self._sls_build(service, parent, site, self._labels(service, parent))
+            built = build.run(foundation.image)
+            again = sorted(foundation.states.intersection(built.changed))
+            if again and foundation.recipe:
+                log.info(
+                    "%s: built without a shared layer: %s is not idempotent", service.name, again[0]
+                )
+                layers.undo(foundation.recipe)
+                built = build.run(parent)
         except NoTools as exc:
             raise BuildError(
                 f"{service.where('base')}: {service.base} is too bare: {exc}"
             ) from None
+        image = self.engine.existing(site.slot.reference)
+        return _Made(image, parent.id, built.states, built.recipe, build)
 
-    def attempt(self, image: Base | Service) -> Result:
+    def _prove(self, image: Base | Service, made: _Made, site: Site) -> list[str]:
+        """
+        Verify a new image; return what is to be warned of.
+
+        Raises :class:`~salt_ubiq.errors.NotVerified`.
+        """
+        failures, warnings = self._verified(image, made.image, made.build, site)
+        for text in (*failures, *warnings):
+            site.log_line(text)
+        if failures:
+            raise NotVerified(image.name, failures)
+        for text in warnings:
+            log.warning("%s", text)
+        return warnings
+
+    def _verified(
+        self, image: Base | Service, info: ImageInfo, build: SlsBuild | None, site: Site
+    ) -> tuple[list[str], list[str]]:
+        """What of its checks fails, and what is not as it should be."""
+        ensured = partial(self._runtime.ensure, info) if self._runtime else None
+        failures = verify(image, info.id, self.engine, site.slot.name, ensured, site.log_line)
+        if build is None or not isinstance(image, Service) or not image.converged:
+            return failures, []
+        repeated = [
+            f"{image.where('converged')}: a second time, this changes something again: {state}"
+            for state in build.unconverged(info)
+        ]
+        return (failures + repeated, []) if image.converged is True else (failures, repeated)
+
+    def verify(self, image: Base | Service) -> tuple[list[str], list[str]]:
+        """
+        Verify an image as it is on the engine; returns the failures, and the warnings.
+
+        Raises :class:`~salt_ubiq.errors.BuildError` where there is none.
+        """
+        found = self.engine.image(image.reference)
+        if found is None:
+            raise BuildError(f"{image.name}: there is no {image.reference}: build it first")
+        with self._site(image) as site:
+            build = None
+            if isinstance(image, Service):
+                build = self._sls_build(image, self._parent(image), site)
+            return self._verified(image, found, build, site)
+
+    def attempt(self, image: Base | Service, force: bool = False) -> Result:
         """Build an image as :meth:`build` does; a failure is a result, too."""
         started = time.monotonic()
         try:
-            return self.build(image)
+            return self.build(image, force)
         except UbiqError as exc:
             failed = exc.failed if isinstance(exc, StatesFailed) else ()
             return Result(
@@ -143,6 +286,25 @@ class Builder:
                     self._clean(slot)
         return found
 
+    @contextmanager
+    def salt_in(self, image: ImageInfo, name: str, **create: Any) -> Iterator[SaltContainer]:
+        """
+        A container of an image, in which functions of Salt can be called.
+
+        name
+            what errors call the image
+
+        create
+            arguments of ``docker.create``
+        """
+        with self.workspace.slot() as slot:
+            self._clean(slot)  # a dead process may have left something there
+            site = self._site_in(slot, name, {})
+            self._prepare(slot, image)
+            around = runtime.surroundings(self.runtime_name, None, {})
+            with saltcall.container(image, name, site, around, **create) as container:
+                yield container
+
     def is_own_cache(self, volume: str) -> bool:
         """Say whether that is a cache volume of this workspace's slots."""
         return volume.startswith(f"{runtime.CACHE_NAME}{self.workspace.slot_prefix}")
@@ -153,24 +315,36 @@ class Builder:
         return self._runtime.name if self._runtime else None
 
     @contextmanager
-    def _site(self, image: Base | Service) -> Iterator[Site]:
-        """A free slot and a log, for the time of one build."""
+    def _logged_site(self, image: Base | Service) -> Iterator[Site]:
+        """A site whose log is kept, and where nothing is left of dead builds."""
         self.remove_leftovers()
-        path = self.workspace.log_of(image.name)
-        with self.workspace.slot() as slot, path.open("w", buffering=1) as handle:
-            clean = Redactor(self._pillar, image.pillar if isinstance(image, Service) else {})
+        with (
+            self.workspace.log_of(image.name).open("w", buffering=1) as handle,
+            self._site(image) as site,
+        ):
+            yield replace(site, log_line=lambda line: print(site.clean(line), file=handle))
+
+    @contextmanager
+    def _site(self, image: Base | Service) -> Iterator[Site]:
+        """A free slot, for the time of one build."""
+        with self.workspace.slot() as slot:
             try:
-                yield Site(
-                    engine=self.engine,
-                    workspace=self.workspace,
-                    slot=slot,
-                    opts=self._opts,
-                    labels=self._labels(image),
-                    clean=clean,
-                    log_line=lambda line: print(clean(line), file=handle),
-                )
+                self._thin.provide_none(slot)
+                own = image.pillar if isinstance(image, Service) else {}
+                yield self._site_in(slot, image.name, own)
             finally:
                 self._clean(slot)
+
+    def _site_in(self, slot: Slot, name: str, pillar: Mapping[str, Any]) -> Site:
+        return Site(
+            engine=self.engine,
+            workspace=self.workspace,
+            slot=slot,
+            opts=self._opts,
+            clean=Redactor(self._pillar, pillar),
+            log_path=str(self.workspace.log_of(name)),
+            log_line=lambda _: None,
+        )
 
     def _clean(self, slot: Slot) -> None:
         """Remove what a build in that slot, perhaps a dead one, has left."""
@@ -182,25 +356,49 @@ class Builder:
         except EngineError as exc:
             log.warning("%s; the next build will try again", exc)
 
-    def _labels(self, image: Base | Service) -> dict[str, str]:
-        labels = {f"{LABEL}.image": image.name}
-        if isinstance(image, Service):
-            # Not on a base: the run's name would make every build of it a new image.
-            labels |= {f"{LABEL}.run": self.run, f"{LABEL}.mods": ",".join(image.mods)}
-        return labels
+    def _labels(self, service: Service, parent: ImageInfo) -> dict[str, str]:
+        above = self._catalogue.parent_of(service)
+        return labels.of_service(
+            service,
+            parent,
+            above.reference if above else service.base,
+            run=self.run,
+            created=datetime.now(timezone.utc),
+            checkout=labels.checkout_of(
+                service.mods, labels.state_roots(self._opts, service.saltenv)
+            ),
+        )
 
-    def _surroundings(self, service: Service, parent: ImageInfo, slot: Slot) -> Surroundings:
-        """The runtime, and a cache for packages; or nothing, and Salt copied in."""
+    def _sls_build(
+        self,
+        service: Service,
+        parent: ImageInfo,
+        site: Site,
+        labels: Mapping[str, str] = MappingProxyType({}),
+    ) -> SlsBuild:
+        """With the runtime and a cache for packages; or with nothing, and Salt copied in."""
+        cached = self._runtime is not None and service.package_cache
+        cache = f"{runtime.CACHE_NAME}{site.slot.name}" if cached else None
         environment = service.build.get("environment", {})
+        return SlsBuild(
+            service,
+            parent,
+            site,
+            runtime.surroundings(self.runtime_name, cache, environment),
+            partial(self._prepare, site.slot, parent, cache),
+            labels,
+            self._catalogue.pillar_keys(service),
+        )
+
+    def _prepare(self, slot: Slot, image: ImageInfo, cache: str | None = None) -> None:
+        """See to it that Salt can run in a container of an image, with a cache for packages."""
         if self._runtime is None:
             self._thin.provide_whole(slot)
-            return runtime.surroundings(None, None, environment)
+            return
         self._thin.provide_none(slot)
-        volume = self._runtime.ensure(parent)
-        cache = f"{runtime.CACHE_NAME}{slot.name}" if service.package_cache else None
+        self._runtime.ensure(image)
         if cache:
             self.engine.create_volume(cache, {f"{LABEL}.kind": "cache"})
-        return runtime.surroundings(volume, cache, environment)
 
     @cached_property
     def _runtime(self) -> RuntimeVolume | None:
@@ -223,3 +421,14 @@ class Builder:
             raise BuildError(
                 f"{service.where('base')}: {reference} is not on the engine; {exc}"
             ) from None
+
+
+@dataclass(frozen=True)
+class _Made:
+    """A new image that has no tag of its own yet; ``build`` is a service's."""
+
+    image: ImageInfo
+    parent: str | None
+    states: States
+    recipe: Recipe
+    build: SlsBuild | None

@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from itertools import takewhile
 from pathlib import PurePosixPath
-from typing import Annotated, Any, NamedTuple, TypeAlias
+from typing import Annotated, Any, Literal, NamedTuple, TypeAlias
 
 from pydantic import (
     AfterValidator,
@@ -19,6 +20,7 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
+    TypeAdapter,
     ValidationError,
     model_validator,
 )
@@ -112,6 +114,12 @@ def _context(value: str) -> str:
     return value
 
 
+def _url_path(value: str) -> str:
+    if not value.startswith("/"):
+        raise ValueError(f"'{value}' is not the path of a URL: it starts with /")
+    return value
+
+
 def _absolute(value: str) -> str:
     if not PurePosixPath(value).is_absolute():
         raise ValueError(f"'{value}' is not an absolute path")
@@ -132,6 +140,7 @@ Names: TypeAlias = Annotated[tuple[Text, ...], BeforeValidator(_listed)]
 SaltUrls: TypeAlias = Annotated[
     tuple[Annotated[Text, AfterValidator(_salt_url)], ...], BeforeValidator(_listed)
 ]
+_NAMES: TypeAdapter[tuple[str, ...]] = TypeAdapter(Names)
 Command: TypeAlias = Annotated[
     tuple[Annotated[str, BeforeValidator(_text)], ...], BeforeValidator(_command)
 ]
@@ -172,6 +181,41 @@ class ImageConfig(_Declaration):
     healthcheck: Healthcheck | None = None
 
 
+class HttpAnswer(_Declaration):
+    """What an image answers to a GET request of its own container, once it runs."""
+
+    port: Annotated[int, Field(gt=0, lt=65536)] = 80
+    path: Annotated[Text, AfterValidator(_url_path)] = "/"
+    host: Text = "localhost"
+    status: int = 200
+    text: Text | None = None
+
+
+class Check(_Declaration):
+    """
+    One proof that an image works; just one of ``cmd``, ``file``, ``port``, ``http``, ``healthy``.
+
+    ``environment`` is for the container in which the check runs, ``timeout`` is in seconds.
+    """
+
+    cmd: Command | None = None
+    file: AbsolutePath | None = None
+    port: Annotated[int, Field(gt=0, lt=65536)] | None = None
+    http: HttpAnswer | None = None
+    healthy: Literal[True] | None = None
+    environment: Environment = {}
+    timeout: Seconds = 30
+
+    @model_validator(mode="after")
+    def _one_kind(self) -> Check:
+        if sum(getattr(self, kind) is not None for kind in CHECKS) != 1:
+            raise ValueError(f"write just one of {', '.join(CHECKS)}")
+        return self
+
+
+CHECKS = ("cmd", "file", "port", "http", "healthy")
+
+
 class Bootstrap(_Declaration):
     """How to make a Dockerfile's FROM with mmdebstrap; ``None`` is mmdebstrap's default."""
 
@@ -194,6 +238,7 @@ class Image(_Declaration):
     timeout: Seconds = 3600
     retries: Annotated[int, Field(ge=0)] = 0
     allowed_to_fail: bool = False
+    verify: tuple[Check, ...] = ()
 
     @property
     def references(self) -> tuple[str, ...]:
@@ -230,6 +275,14 @@ class Service(Image):
     config: ImageConfig = ImageConfig()
     build: Annotated[dict[str, Any], AfterValidator(_build_arguments)] = {}
     package_cache: bool = True
+    share: bool = True
+    keep_failed: bool = False
+    converged: Literal[True, False, "warn"] = "warn"
+
+    @property
+    def failed_reference(self) -> str:
+        """What a build that fails is kept as."""
+        return f"{self.repository}:failed"
 
 
 class Runtime(_Declaration):
@@ -255,10 +308,16 @@ class Catalogue:
     ``runtime`` is ``None`` where Salt is to run with each image's own Python.
     """
 
-    def __init__(self, images: Mapping[str, Base | Service], runtime: Runtime | None) -> None:
+    def __init__(
+        self,
+        images: Mapping[str, Base | Service],
+        runtime: Runtime | None,
+        pillar_keys: Mapping[str, tuple[str, ...]] | None = None,
+    ) -> None:
         self._images = dict(images)
         self._by_reference = {reference: each for each in self for reference in each.references}
         self.runtime = runtime
+        self._pillar_keys = dict(pillar_keys or {})
 
     def __iter__(self) -> Iterator[Base | Service]:
         return iter(self._images.values())
@@ -291,6 +350,29 @@ class Catalogue:
             return None
         return self._images.get(image.base) or self._by_reference.get(_tagged(image.base))
 
+    def pillar_keys(self, service: Service) -> frozenset[str] | None:
+        """The keys of the minion's pillar that its states see, ``None`` for all."""
+        if not self._pillar_keys.keys() >= set(service.mods):
+            return None
+        return frozenset(key for mod in service.mods for key in self._pillar_keys[mod])
+
+    def shared_beginnings(self, service: Service) -> list[tuple[str, ...]]:
+        """
+        The beginnings of its ``mods`` that another service on the same parent has, too,
+        the shortest first: where the two go on differently, or one of them ends.
+        """
+        if not service.share:
+            return []
+        lengths = {
+            _common(service.mods, other.mods)
+            for other in self
+            if isinstance(other, Service)
+            and other.name != service.name
+            and other.share
+            and all(getattr(other, key) == getattr(service, key) for key in _SHAPING)
+        }
+        return [service.mods[:length] for length in sorted(lengths) if length]
+
     def to_dict(self) -> dict[str, Any]:
         """Plain data: ``{"bases": {name: …}, "services": {name: …}}``, defaults filled in."""
         plain: dict[str, Any] = {"bases": {}, "services": {}}
@@ -300,6 +382,8 @@ class Catalogue:
         return plain
 
 
+# What has to be the same in two services for the same states to do the same.
+_SHAPING = ("base", "saltenv", "pillar", "build", "network_mode", "extra_filerefs")
 # What an image gets from its place in the catalogue, not from its declaration.
 _IDENTITY = {"name", "path"}
 _MODELS: dict[str, type[Base] | type[Service]] = {"bases": Base, "services": Service}
@@ -319,8 +403,9 @@ def parse(data: object) -> Catalogue:
         return Catalogue({}, Runtime())
     if not isinstance(data, Mapping):
         raise CatalogueError([Problem(KEY, "write a mapping with the keys bases and services")])
-    problems = _unknown_keys(data, ("runtime", "defaults", *_MODELS), KEY)
+    problems = _unknown_keys(data, ("runtime", "pillar_keys", "defaults", *_MODELS), KEY)
     runtime = _runtime(data.get("runtime"), problems)
+    pillar_keys = _pillar_keys(_section(data, "pillar_keys", problems), problems)
     defaults = _section(data, "defaults", problems)
     usable = {key for model in _MODELS.values() for key in model.model_fields} - _IDENTITY
     problems += _unknown_keys(defaults, usable, f"{KEY}:defaults")
@@ -348,7 +433,7 @@ def parse(data: object) -> Catalogue:
     problems += _problems_between(declared)
     if problems:
         raise CatalogueError(problems)
-    return Catalogue(images, runtime)
+    return Catalogue(images, runtime, pillar_keys)
 
 
 def ad_hoc(repository: str, **declaration: Any) -> Service:
@@ -389,6 +474,18 @@ def _runtime(declared: Any, problems: list[Problem]) -> Runtime | None:
     except ValidationError as exc:
         problems += _translate(exc, f"{KEY}:runtime", Runtime)
         return None
+
+
+def _pillar_keys(
+    declared: Mapping[str, Any], problems: list[Problem]
+) -> dict[str, tuple[str, ...]]:
+    keys = {}
+    for mod, names in declared.items():
+        try:
+            keys[mod] = _NAMES.validate_python(names)
+        except ValidationError as exc:
+            problems += _translate(exc, f"{KEY}:pillar_keys:{mod}", Service)
+    return keys
 
 
 def _section(data: Mapping[str, Any], key: str, problems: list[Problem]) -> Mapping[str, Any]:
@@ -436,8 +533,11 @@ def _translate(exc: ValidationError, path: str, model: type[BaseModel]) -> list[
         elif error["type"] == "missing":
             message = "missing, this key is required"
         elif error["type"] == "extra_forbidden":
-            fields = _NESTED.get(str(where[-2]), model) if len(where) > 1 else model
+            owners = [key for key in where[:-1] if isinstance(key, str)]
+            fields = _NESTED[owners[-1]] if owners else model
             message = _unknown_key(str(where[-1]), set(fields.model_fields) - _IDENTITY)
+        elif error["type"] == "literal_error":
+            message = f"write {error['ctx']['expected'].lower().replace(chr(39), '')}"
         elif error["type"] in _WANTED:
             message = f"write {_WANTED[error['type']]}, not {_kind(error['input'])}"
         problems.append(Problem(":".join(filter(None, [path, *map(str, where)])), message))
@@ -466,6 +566,8 @@ _NESTED: dict[str, type[BaseModel]] = {
     "config": ImageConfig,
     "healthcheck": Healthcheck,
     "bootstrap": Bootstrap,
+    "verify": Check,
+    "http": HttpAnswer,
 }
 
 
@@ -475,6 +577,11 @@ class _Outline(NamedTuple):
     path: str
     base: str | None
     references: tuple[str, ...]
+
+
+def _common(one: tuple[str, ...], other: tuple[str, ...]) -> int:
+    """How many of the first items are the same."""
+    return len(list(takewhile(lambda pair: pair[0] == pair[1], zip(one, other, strict=False))))
 
 
 def _outline(path: str, section: str, body: Mapping[str, Any]) -> _Outline:

@@ -7,6 +7,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from types import MappingProxyType
 from typing import Any
 
 from salt_ubiq.plan import Step
@@ -25,12 +26,16 @@ def conduct(
     runs: Runs,
     run_id: str,
     fire: Callable[[str, Mapping[str, Any]], None],
+    fresh: Mapping[str, Result] = MappingProxyType({}),
 ) -> tuple[dict[str, Result], int]:
     """
     Build what the plan says; return the results by name, and an exit status.
 
     executor
         makes the executor, given what to tell of the passing of time
+
+    fresh
+        the results of the steps that have nothing to do
 
     slots
         how many builds at once, ``None`` for as many as the executor can
@@ -41,7 +46,7 @@ def conduct(
     The run is recorded even if it is interrupted.
     """
     expected = runs.durations()
-    jobs = [_job(step, expected) for step in steps]
+    jobs = [_job(step, expected) for step in steps if step.reasons]
     reasons = {step.image.name: step.reasons for step in steps}
     started = time.time()
     with Progress(len(jobs)) as progress:
@@ -55,10 +60,12 @@ def conduct(
         try:
             scheduler.run()
         finally:
-            results = {
-                name: replace(result, reasons=result.reasons or reasons[name])
+            done = {
+                name: result if result.is_there else replace(result, reasons=reasons[name])
                 for name, result in scheduler.results.items()
             }
+            results = {**fresh, **done}
+            results = {name: results[name] for name in reasons if name in results}
             runs.save(run_id, results.values(), started, time.time())
             runs.keep(_KEPT_RUNS)
     return results, exit_status(results, jobs)

@@ -114,6 +114,15 @@ class BuildClient(docker.APIClient):
 
     announce
         called with what the runtime's Salt is about to do
+
+    sent
+        called with the path, on this host, of the package of states before it is sent
+
+    test
+        apply the states in test mode: say what they would change
+
+    keep_as
+        how to commit the container where it fails, ``None`` to drop it
     """
 
     def __init__(
@@ -128,6 +137,9 @@ class BuildClient(docker.APIClient):
         grains: Mapping[str, Any] | None = None,
         observe: Callable[[Sequence[str], Output], None] = lambda *_: None,
         announce: Callable[[str], None] = lambda _: None,
+        sent: Callable[[Path], None] = lambda _: None,
+        test: bool = False,
+        keep_as: Mapping[str, Any] | None = None,
     ) -> None:
         super().__init__(**arguments, timeout=int(timeout) + 1)
         self.name = name
@@ -140,9 +152,16 @@ class BuildClient(docker.APIClient):
         self._grains = grains
         self._observe = observe
         self._announce = announce
+        self._sent = sent
+        self._test = test
+        self._keep_as = keep_as
         self._timer = threading.Timer(timeout, self._kill)
         self._timer.daemon = True
         self.before_commit: Callable[[], None] = lambda: None
+
+    def label(self, name: str, value: str) -> None:
+        """Add a label to the image that will be committed."""
+        self._image_config["Labels"] = {**self._image_config.get("Labels", {}), name: value}
 
     # The client that docker.sls_build finds in its context.
 
@@ -169,11 +188,14 @@ class BuildClient(docker.APIClient):
         # An empty entrypoint says "none"; without one the container's own is taken over.
         without: dict[str, Any] = {"Entrypoint": []} if self._entrypoint else {}
         kwargs["conf"] = {**without, **self._image_config}
+        self._keep_as = None
         return super().commit(container, *args, **kwargs)
 
     def remove_container(self, container: Any, *_: Any, **kwargs: Any) -> None:
         """Remove the container with the anonymous volumes that its parent's VOLUME made."""
         self._timer.cancel()
+        if self._keep_as:
+            super().commit(container, **self._keep_as)
         super().remove_container(container, **{**kwargs, "v": True})
 
     # The container_resource functions that docker.sls_build finds in __salt__.
@@ -184,6 +206,8 @@ class BuildClient(docker.APIClient):
 
     def _run(self, name: str, cmd: str, output: str | None = None, **_: Any) -> Any:
         words = shlex.split(cmd)
+        if self._test and called_function(words) == "state.pkg":
+            words.append("test=True")
         if self._grains is not None and called_function(words) == "grains.items":
             done = Output(json.dumps({"local": {"return": self._grains}}), "", 0)
         elif self._runtime is None:
@@ -200,7 +224,9 @@ class BuildClient(docker.APIClient):
 
     def _copy_to(self, name: str, source: str, dest: str, **_: Any) -> bool:
         path = PurePosixPath(dest)
-        if self._runtime and path.name == "thin.tgz":
+        if path.name != "thin.tgz":
+            self._sent(Path(source))
+        elif self._runtime:
             return True
         directory = self._runtime.scratch if self._runtime else str(path.parent.parent)
         buffer = io.BytesIO()

@@ -4,18 +4,24 @@ A base: its bootstrapped FROM, its build context, and ``docker build``.
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import re
 import shutil
 import tempfile
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from salt_ubiq import bootstrap
+import docker.utils.build
+
+from salt_ubiq import bootstrap, labels, recipe
 from salt_ubiq.catalogue import Base
-from salt_ubiq.errors import BuildError
+from salt_ubiq.engine import RECIPE
+from salt_ubiq.errors import BuildError, EngineError
+from salt_ubiq.recipe import Recipe
 from salt_ubiq.site import Site
 
 log = logging.getLogger(__name__)
@@ -25,47 +31,136 @@ _LAYER = re.compile(r" ---> (?P<id>[0-9a-f]{12})\s*")
 _CACHED = " ---> Using cache"
 _CHATTER = (" ---> ", "Removing intermediate container")
 _LAST_LINES = 5
+_ARG = re.compile(r"\s*ARG\s+(?P<name>\w+)(?:=[\"']?(?P<default>[^\s\"']*))?", re.IGNORECASE)
+_FROM = re.compile(
+    r"\s*FROM\s+(?:--\S+\s+)*(?P<image>\S+)(?:\s+AS\s+(?P<stage>\S+))?", re.IGNORECASE
+)
+_VARIABLE = re.compile(r"\$\{?(?P<name>\w+)(?::-(?P<default>[^}]*))?\}?")
 
 
-def build(base: Base, site: Site) -> str:
+def build(base: Base, site: Site) -> tuple[Recipe, str]:
     """
-    Build ``base``, first its FROM where that is to be bootstrapped, and return the image's ID.
+    Build ``base``, first its FROM where that is to be bootstrapped.
 
-    Raises :class:`~salt_ubiq.errors.BuildError`; then there is no image, and no layer of it.
+    Returns its recipe and the image's ID. Raises
+    :class:`~salt_ubiq.errors.BuildError`; then there is no image, and no layer of it.
     """
     if base.bootstrap and not site.engine.image(base.bootstrap.image):
         bootstrap.make(base.bootstrap, site.engine)
     log.info("%s: building %s", base.name, base.dockerfile)
-    with tempfile.TemporaryDirectory(prefix="ubiq-context-") as directory:
-        context = _context(base, Path(directory), site)
+    with _context(base, site) as context:
+        _pull_missing(base, context, site)
+        made_of = _recipe(base, context, site, {})
         run = _Run(base.name, site)
-        return run.image_of(
+        image_id = run.image_of(
             site.engine.build(
                 path=str(context),
                 buildargs=dict(base.buildargs),
-                labels=dict(site.labels),
+                labels={**_labels(base, context, site, made_of), RECIPE: made_of.digest},
                 network_mode=base.network_mode,
                 timeout=int(base.timeout),
             )
         )
+        return made_of, image_id
 
 
-def _context(base: Base, directory: Path, site: Site) -> Path:
+def recipe_of(base: Base, site: Site, known: Mapping[str, str]) -> Recipe:
+    """
+    Return the recipe of ``base`` as it is now.
+
+    known
+        the IDs of what it was built FROM: what isn't on the engine any more can't
+        have changed there
+
+    Raises :class:`~salt_ubiq.errors.BuildError`.
+    """
+    with _context(base, site) as context:
+        return _recipe(base, context, site, known)
+
+
+def _labels(base: Base, context: Path, site: Site, made_of: Recipe) -> dict[str, str]:
+    name = next(iter(made_of.parent)) if len(made_of.parent) == 1 else ""
+    parent = site.engine.image(name) if name else None
+    return labels.of_base(base, (context / "Dockerfile").read_text(), parent, name)
+
+
+def _recipe(base: Base, context: Path, site: Site, known: Mapping[str, str]) -> Recipe:
+    parents = {}
+    for reference in _froms((context / "Dockerfile").read_text(), base.buildargs):
+        found = site.engine.image(reference)
+        parents[reference] = found.id if found else known.get(reference, "")
+    return recipe.of_base(base, parents, _hashes(context, base.dockerfile.rstrip("/")))
+
+
+def _pull_missing(base: Base, context: Path, site: Site) -> None:
+    """Have all that the Dockerfile is FROM, so that the recipe can tell what that was."""
+    for reference in _froms((context / "Dockerfile").read_text(), base.buildargs):
+        if site.engine.image(reference) is None:
+            try:
+                site.engine.pull(reference)
+            except EngineError as exc:
+                raise BuildError(
+                    f"{base.where('dockerfile')}: FROM {reference}: {exc}; "
+                    "the base's bootstrap can make an image of Debian without a registry"
+                ) from None
+
+
+def _froms(text: str, buildargs: Mapping[str, str]) -> list[str]:
+    """The images that a Dockerfile is FROM, its own stages left out."""
+    arguments: dict[str, str] = {}
+    stages: set[str] = set()
+    found: list[str] = []
+    for line in text.splitlines():
+        if argument := _ARG.match(line):
+            name = argument["name"]
+            arguments[name] = buildargs.get(name, argument["default"] or "")
+        elif start := _FROM.match(line):
+            reference = _VARIABLE.sub(
+                lambda match: arguments.get(match["name"]) or match["default"] or "",
+                start["image"],
+            )
+            if reference not in {"scratch", *stages, *found}:
+                found.append(reference)
+            stages.add(start["stage"] or "")
+    return found
+
+
+def _hashes(context: Path, url: str) -> dict[str, str]:
+    """The hash of every file of a build context that the engine is sent, by URL or path."""
+    ignore = context / ".dockerignore"
+    patterns = ignore.read_text().splitlines() if ignore.is_file() else []
+    patterns = [line.strip() for line in patterns if line.strip() and not line.startswith("#")]
+    hashes = {}
+    for name in docker.utils.build.exclude_paths(str(context), patterns):
+        path = context / name
+        if path.is_file() or path.is_symlink():
+            link = path.is_symlink()
+            content = str(path.readlink()).encode() if link else path.read_bytes()
+            mode = path.lstat().st_mode
+            hashes[f"{url}/{name}"] = hashlib.sha256(b"%o " % mode + content).hexdigest()
+    return hashes
+
+
+@contextmanager
+def _context(base: Base, site: Site) -> Iterator[Path]:
     """The build context: a directory of this host, or fetched from the file server."""
     url = base.dockerfile
-    if not url.startswith("salt://"):
-        context = Path(url)
-    else:
-        context = directory
-        functions = site.functions()
-        prefix = url.removeprefix("salt://").strip("/")
-        for path in functions["cp.list_master"](base.saltenv, f"{prefix}/"):
-            target = directory / PurePosixPath(path).relative_to(prefix)
-            target.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy(functions["cp.cache_file"](f"salt://{path}", base.saltenv), target)
-    if not (context / "Dockerfile").is_file():
-        raise BuildError(f"{base.where('dockerfile')}: there is no Dockerfile in {url}")
-    return context
+    with tempfile.TemporaryDirectory(prefix="ubiq-context-") as directory:
+        context = Path(directory if url.startswith("salt://") else url)
+        if url.startswith("salt://"):
+            _fetch(base, context, site)
+        if not (context / "Dockerfile").is_file():
+            raise BuildError(f"{base.where('dockerfile')}: there is no Dockerfile in {url}")
+        yield context
+
+
+def _fetch(base: Base, directory: Path, site: Site) -> None:
+    functions = site.functions()
+    prefix = base.dockerfile.removeprefix("salt://").strip("/")
+    for path in functions["cp.list_master"](base.saltenv, f"{prefix}/"):
+        target = directory / PurePosixPath(path).relative_to(prefix)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(functions["cp.cache_file"](f"salt://{path}", base.saltenv), target)
 
 
 class _Run:

@@ -8,11 +8,13 @@ The one place that talks to the engine for itself; the container of a build is
 from __future__ import annotations
 
 import io
+import json
 import logging
+import math
 import os
 import tarfile
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import Any
@@ -27,9 +29,11 @@ from salt_ubiq.errors import EngineError, NameTaken, NoTools
 log = logging.getLogger(__name__)
 
 LABEL = "org.salt-ubiq"
+RECIPE, LOG = f"{LABEL}.recipe", f"{LABEL}.log"
 # What Salt's container_resource gives every command.
 PATH = "/bin:/usr/bin:/sbin:/usr/sbin:/opt/bin:/usr/local/bin:/usr/local/sbin"
 
+_NO_NAME = "<none>:<none>"
 _NOT_FOUND, _CONFLICT = 404, 409
 # Seconds: how long a container of ours is used at most, and until it is started.
 _LONGEST_USE, _TIME_TO_START = 300, 30
@@ -43,6 +47,26 @@ class ImageInfo:
     config: Mapping[str, Any]
     size: int
     created: str = ""
+    digests: tuple[str, ...] = ()
+    """``repository@sha256:…``, as registries know it."""
+
+
+@dataclass(frozen=True)
+class ListedImage:
+    """
+    An image in the engine's list.
+
+    parent
+        the ID of the image that it was committed on, empty where it was pulled
+
+    created
+        when, in seconds since 1970
+    """
+
+    id: str
+    parent: str
+    references: tuple[str, ...]
+    created: float
 
 
 class Engine:
@@ -80,7 +104,13 @@ class Engine:
                 found = self.client.inspect_image(reference)  # type: ignore[no-untyped-call]
             except docker.errors.ImageNotFound:
                 return None
-        return ImageInfo(found["Id"], found["Config"] or {}, found["Size"], found["Created"])
+        return ImageInfo(
+            id=found["Id"],
+            config=found["Config"] or {},
+            size=found["Size"],
+            created=found["Created"],
+            digests=tuple(found.get("RepoDigests") or ()),
+        )
 
     def pull(self, reference: str) -> ImageInfo:
         """Pull an image from its registry."""
@@ -99,6 +129,14 @@ class Engine:
         with _translated("build from the Dockerfile"):
             yield from self.client.build(decode=True, rm=True, forcerm=True, **arguments)
 
+    def label(self, image_id: str, reference: str, labels: Mapping[str, str]) -> None:
+        """Make an image that has more labels than another, and is the same otherwise."""
+        lines = [f"LABEL {json.dumps(key)}={json.dumps(value)}" for key, value in labels.items()]
+        dockerfile = io.BytesIO("\n".join([f"FROM {image_id}", *lines]).encode())
+        for message in self.build(fileobj=dockerfile, tag=reference):
+            if "error" in message:
+                raise EngineError(f"can't label {reference}: {message['error'].strip()}")
+
     def import_tar(self, path: str, reference: str, changes: Sequence[str]) -> None:
         """Make an image of a root file system in a tar file."""
         repository, _, tag = reference.rpartition(":")
@@ -116,10 +154,27 @@ class Engine:
             with _translated(f"tag {reference}"):
                 self.client.tag(image_id, repository, tag)
 
-    def remove_image(self, reference: str) -> None:
+    def remove_image(self, reference: str) -> bool:
         """Remove a tag or an image, if it is there and nothing needs it."""
-        with suppress(docker.errors.APIError):
+        try:
             self.client.remove_image(reference)
+        except docker.errors.APIError:
+            return False
+        return True
+
+    def images(self) -> list[ListedImage]:
+        """Return all images, those without a name too."""
+        with _translated("list images"):
+            found = self.client.images(all=True)
+        return [
+            ListedImage(
+                id=each["Id"],
+                parent=each["ParentId"],
+                references=tuple(name for name in each["RepoTags"] or () if name != _NO_NAME),
+                created=float(each["Created"]),
+            )
+            for each in found
+        ]
 
     def remove_container(self, name: str) -> bool:
         """Remove a container, running or not, with its anonymous volumes, if it is there."""
@@ -154,17 +209,40 @@ class Engine:
         owner
             who may know better whether it is in use, see :meth:`in_use`
         """
+        with self.trial(
+            image_id,
+            name,
+            mounts,
+            entrypoint=["sleep", str(_LONGEST_USE)],
+            healthcheck={"test": ["NONE"]},
+            user="0",
+            labels={f"{LABEL}.owner": owner},
+        ) as container:
+            yield container
+
+    @contextmanager
+    def trial(
+        self,
+        image_id: str,
+        name: str,
+        mounts: Sequence[docker.types.Mount] = (),
+        **config: Any,
+    ) -> Iterator[str]:
+        """
+        A container as the image wants it, to be started, removed in the end; yields its ID.
+
+        config
+            what is not as the image has it, as the client's ``create_container`` takes it
+
+        Raises :class:`~salt_ubiq.errors.NameTaken`.
+        """
+        # Whatever the engine's default is: not every log driver lets the log be read.
+        log_config = docker.types.LogConfig(type="json-file", config={"max-size": "10m"})
         with _translated(f"make the container {name}"):
-            config = self.client.create_host_config(mounts=list(mounts))
+            host = self.client.create_host_config(mounts=list(mounts), log_config=log_config)
             try:
                 container = self.client.create_container(
-                    image_id,
-                    entrypoint=["sleep", str(_LONGEST_USE)],
-                    healthcheck={"test": ["NONE"]},
-                    user="0",
-                    name=name,
-                    host_config=config,
-                    labels={f"{LABEL}.owner": owner},
+                    image_id, name=name, host_config=host, **config
                 )["Id"]
             except docker.errors.APIError as exc:
                 if exc.status_code == _CONFLICT:
@@ -185,17 +263,39 @@ class Engine:
                     raise NoTools from None
                 raise
 
+    def try_start(self, container: str) -> str:
+        """Start a container; return why that can't be done, ``""`` where it is."""
+        with _translated(f"start the container {container}"):
+            try:
+                self.client.start(container)
+            except docker.errors.APIError as exc:
+                return str(exc.explanation or exc)
+        return ""
+
+    def state(self, container: str) -> dict[str, Any]:
+        """Return the engine's account of how a container is: ``Status``, ``ExitCode``, …"""
+        with _translated(f"inspect the container {container}"):
+            return dict(self.client.inspect_container(container)["State"])
+
+    def last_lines(self, container: str, count: int) -> list[str]:
+        """Return the last lines that a container's command printed."""
+        with _translated(f"read the log of the container {container}"):
+            printed: bytes = self.client.logs(container, tail=count)
+        return printed.decode(errors="replace").splitlines()[-count:]
+
     def execute(self, container: str, command: Sequence[str]) -> tuple[int, str]:
         """
         Run a command in a running container, without the image's environment.
 
-        Returns the exit status, 127 where there is no such command, and what it printed.
+        Returns the exit status, 127 where there is no such command, -1 where the
+        container ended, and what it printed.
         """
         with _translated(f"run {command[0]} in the container {container}"):
             full = ["env", "-i", f"PATH={PATH}", *command]
             execution = self.client.exec_create(container, full, user="0")["Id"]
             printed = self.client.exec_start(execution).decode(errors="replace").strip()
-            return int(self.client.exec_inspect(execution)["ExitCode"]), printed
+            status = self.client.exec_inspect(execution)["ExitCode"]
+            return -1 if status is None else int(status), printed
 
     def put(self, container: str, directory: str, contents: Mapping[str, bytes]) -> None:
         """Write files into a directory of a container, by name."""
@@ -213,10 +313,13 @@ class Engine:
             self.client.put_archive(container, directory, tar)
 
     def has_file(self, container: str, path: str) -> bool:
-        """Say whether a container has that file."""
+        """Say whether a container has that file, or what a link of that name leads to."""
         with _translated(f"look into the container {container}"):
             try:
-                self.client.get_archive(container, path)[0].close()
+                content, stat = self.client.get_archive(container, path)
+                content.close()
+                if stat["linkTarget"]:
+                    self.client.get_archive(container, stat["linkTarget"])[0].close()
             except docker.errors.NotFound:
                 return False
         return True
@@ -229,11 +332,15 @@ class Engine:
             except docker.errors.NotFound:
                 return None
 
-    def volumes(self, label: str) -> list[str]:
-        """Return the names of the volumes that have a label, ``key=value``."""
+    def volumes(self, label: str, made_before: float = math.inf) -> list[str]:
+        """Return the names of the volumes that have a label, ``key=value``, and an age."""
         with _translated("list volumes"):
             found = self.client.volumes({"label": label})["Volumes"] or ()
-        return sorted(str(volume["Name"]) for volume in found)
+        return sorted(
+            str(volume["Name"])
+            for volume in found
+            if datetime.fromisoformat(volume["CreatedAt"][:19] + "+00:00").timestamp() < made_before
+        )
 
     def in_use(self, name: str, owner: str) -> bool:
         """

@@ -66,15 +66,23 @@ class NoTools(EngineError):
         super().__init__("a base needs a shell and coreutils: it has no sleep")
 
 
+class CallFailed(UbiqError):
+    """A Salt function failed in a container of an image."""
+
+
 class BuildError(UbiqError):
     """An image could not be built; its tags are as they were."""
 
     log: str | None = None
     """Where the build's log is, if it came so far as to have one."""
 
+    kept: str | None = None
+    """The reference of what has failed, if that is kept."""
+
     def __str__(self) -> str:
-        text = super().__str__()
-        return f"{text}\nlog: {self.log}" if self.log else text
+        places = {"kept as": self.kept, "log": self.log}
+        lines = [f"{title}: {place}" for title, place in places.items() if place]
+        return "\n".join([super().__str__(), *lines])
 
 
 class StatesFailed(BuildError):
@@ -83,6 +91,15 @@ class StatesFailed(BuildError):
     def __init__(self, message: str, failed: Sequence[dict[str, str]]) -> None:
         self.failed = tuple(failed)
         super().__init__(message)
+
+
+class NotVerified(BuildError):
+    """An image was built, but is not as it has to be; ``failures`` says in what."""
+
+    def __init__(self, name: str, failures: Sequence[str]) -> None:
+        self.failures = tuple(failures)
+        lines = "".join(f"\n  {failure}" for failure in failures)
+        super().__init__(f"{name}: the new image is not what it has to be:{lines}")
 
 
 class BuildCancelled(BuildError):

@@ -24,6 +24,7 @@ def build_all(
     tgt: Any,
     tgt_type: str,
     jobs: int | None,
+    force: bool,
     runs: Runs,
     fire: Callable[[str, Mapping[str, Any]], None],
 ) -> tuple[dict[str, dict[str, Any]], int]:
@@ -57,11 +58,13 @@ def build_all(
         for image in images
     }
 
-    def executor(progress: Progress) -> MinionExecutor:
-        return MinionExecutor(client, minions, functions, progress.refresh)
+    # Whether an image is up to date only a minion that has it can tell.
+    steps = plan.steps(images, names, lambda _: ["asked for"], force)
+    forced = frozenset(step.image.name for step in steps if step.forced)
 
-    # What a minion lacks of an image's parents it builds by itself.
-    steps = plan.steps(images, names, has=lambda _: True)
+    def executor(progress: Progress) -> MinionExecutor:
+        return MinionExecutor(client, minions, functions, forced, progress.refresh)
+
     results, status = conductor.conduct(steps, executor, jobs, runs, new_run_id(), fire)
     return {name: result.to_dict() for name, result in results.items()}, status
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -24,20 +24,30 @@ from salt_ubiq.workspace import Slot
 
 
 def compiled(
-    service: Service, grains: Mapping[str, Any], opts: Mapping[str, Any]
+    service: Service,
+    grains: Mapping[str, Any],
+    opts: Mapping[str, Any],
+    keys: Collection[str] | None,
 ) -> dict[str, Any]:
     """
     Compile the pillar that the states of ``service`` see; the catalogue is not in it.
 
+    keys
+        of the minion's pillar that they see, ``None`` for all
+
     Raises :class:`~salt_ubiq.errors.BuildError` where it does not render.
     """
+    # Salt 3008 lays what it compiles over what is in opts already: another minion's, here.
+    alone = {**opts, "pillar": {}}
     source = salt.pillar.get_pillar(
-        dict(opts), dict(grains), opts["id"], pillarenv=opts.get("pillarenv")
+        alone, dict(grains), opts["id"], pillarenv=opts.get("pillarenv")
     )
     pillar = source.compile_pillar()
     if errors := pillar.pop("_errors", None):
         raise BuildError(f"{service.name}: pillar does not render:\n" + "\n".join(errors))
     pillar.pop(KEY, None)
+    if keys is not None:
+        pillar = {key: value for key, value in pillar.items() if key in keys}
     return merged(pillar, service.pillar)
 
 
@@ -49,6 +59,7 @@ def root(pillar: Mapping[str, Any], slot: Slot) -> Iterator[dict[str, Any]]:
         _write(slot, "top.sls", {"base": {"*": ["build"]}})
         _write(slot, "build.sls", pillar)
         yield {
+            "pillar": {},
             "pillar_roots": {"base": [str(slot.pillar)]},
             "pillarenv": None,
             "pillarenv_from_saltenv": False,

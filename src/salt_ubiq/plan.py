@@ -4,7 +4,7 @@ From what is asked for to what is to be built.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -63,89 +63,87 @@ def _only_base(images: Catalogue, name: str) -> Base:
 
 @dataclass(frozen=True)
 class Step:
-    """One image of a plan: what will happen to it, and why."""
+    """
+    One image of a plan: what will happen to it, and why.
+
+    parents
+        the images of the plan that are built before it
+
+    reasons
+        why it is built; none where it is up to date
+
+    forced
+        build it even if it turns out to be up to date
+    """
 
     image: Base | Service
     parents: tuple[str, ...]
     reasons: tuple[str, ...]
+    forced: bool = False
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data, as the loader modules return it."""
         return {
             "name": self.image.name,
             "image": self.image.reference,
-            "action": "build",
+            "action": "build" if self.reasons else "up-to-date",
             "parents": list(self.parents),
             "reasons": list(self.reasons),
         }
 
 
-def steps(images: Catalogue, patterns: Iterable[str], has: Callable[[str], object]) -> list[Step]:
+def steps(
+    images: Catalogue,
+    patterns: Iterable[str],
+    reasons: Callable[[Base | Service], Iterable[str]],
+    force: bool = False,
+) -> list[Step]:
     """
-    What is to be built, parents first, for an order of :func:`salt_ubiq.graph.select`.
+    What becomes of images and of all they are built from, parents first.
 
-    has
-        says whether an image is there, by its reference: what the images asked
-        for are built from is built too, where it is not
+    patterns
+        those that are asked for, as for :func:`salt_ubiq.graph.select`
+
+    reasons
+        says why an image whose parents are up to date has to be built; nothing
+        where it is up to date, too
+
+    force
+        build those that are asked for in any case
     """
     edges = images.edges
     asked = set(graph.select(edges, patterns))
-    lacking = {name for name in graph.with_parents(edges, asked) if not has(images[name].reference)}
-    needed = asked | {name for name in asked for name in _unbroken(edges, name, lacking)}
-    return [
-        Step(
-            image=images[name],
-            parents=tuple(parent for parent in edges[name] if parent in needed),
-            reasons=_reasons(name, edges, asked, needed, lacking),
-        )
-        for name in graph.build_order(edges)
-        if name in needed
-    ]
+    needed = set(graph.with_parents(edges, asked))
+    found: dict[str, Step] = {}
+    for name in graph.build_order(edges):
+        if name in needed:
+            parents = tuple(parent for parent in edges[name] if found[parent].reasons)
+            forced = force and name in asked
+            why = [f"parent {parent} is built" for parent in parents] + ["forced"] * forced
+            found[name] = Step(images[name], parents, tuple(why or reasons(images[name])), forced)
+    return list(found.values())
 
 
-def _unbroken(edges: Mapping[str, list[str]], name: str, lacking: set[str]) -> Iterator[str]:
-    """The missing images above ``name``, up to the first that is there."""
-    for parent in edges[name]:
-        if parent in lacking:
-            yield parent
-            yield from _unbroken(edges, parent, lacking)
+def status(
+    images: Catalogue,
+    patterns: Iterable[str],
+    engine: Engine,
+    reasons: Callable[[Base | Service], Iterable[str]],
+) -> dict[str, dict[str, Any]]:
+    """What the engine has of the images, by name, and whether it is what is declared."""
+    asked = graph.select(images.edges, patterns)
+    planned = {step.image.name: step for step in steps(images, asked, reasons)}
+    return {name: _status(planned[name], engine) for name in asked}
 
 
-def _reasons(
-    name: str,
-    edges: Mapping[str, list[str]],
-    asked: Collection[str],
-    needed: Collection[str],
-    lacking: Collection[str],
-) -> tuple[str, ...]:
-    reasons = [f"parent {parent} is built" for parent in edges[name] if parent in needed]
-    if name in lacking:
-        reasons.insert(0, "no image")
-    elif name in asked:
-        reasons.append("asked for")
-    return tuple(reasons)
-
-
-def missing_parents(images: Catalogue, image: Service, engine: Engine) -> list[Base | Service]:
-    """What ``image`` is built from and the engine lacks, in the order in which to build it."""
-    parent = images.parent_of(image)
-    missing: list[Base | Service] = []
-    while parent and engine.image(parent.reference) is None:
-        missing.insert(0, parent)
-        parent = images.parent_of(parent)
-    return missing
-
-
-def status(images: Catalogue, patterns: Iterable[str], engine: Engine) -> dict[str, dict[str, Any]]:
-    """What the engine has of the images, by name."""
-    return {name: _status(images[name], engine) for name in graph.select(images.edges, patterns)}
-
-
-def _status(image: Base | Service, engine: Engine) -> dict[str, Any]:
+def _status(step: Step, engine: Engine) -> dict[str, Any]:
+    image = step.image
     found = engine.image(image.reference)
     return {
         "image": image.reference,
         "present": found is not None,
+        "fresh": not step.reasons,
+        "reasons": list(step.reasons),
         "id": found.id if found else None,
         "size": found.size if found else None,
         "created": found.created if found else None,

@@ -78,11 +78,17 @@ class Result:
     parent: str | None = None
     reasons: tuple[str, ...] = ()
     states: States = field(default_factory=States)
+    warnings: tuple[str, ...] = ()
     duration: float = 0.0
     error: str | None = None
     log: str | None = None
     size: int | None = None
     attempts: int = 1
+
+    @property
+    def is_there(self) -> bool:
+        """Whether there is an image as it is declared."""
+        return self.action in ("built", "up-to-date")
 
     @classmethod
     def from_dict(cls, plain: Mapping[str, Any]) -> Result:
@@ -100,6 +106,7 @@ class Result:
             **{
                 **known,
                 "reasons": tuple(known.get("reasons") or ()),
+                "warnings": tuple(known.get("warnings") or ()),
                 "states": States(**{**states, "failed": tuple(states.get("failed") or ())}),
                 "duration": float(known.get("duration") or 0.0),
             }
@@ -109,6 +116,7 @@ class Result:
         """Plain data, as the loader modules return it."""
         plain = asdict(self)
         plain["reasons"] = list(self.reasons)
+        plain["warnings"] = list(self.warnings)
         plain["states"]["failed"] = list(self.states.failed)
         plain["duration"] = round(self.duration, 1)
         return plain
@@ -158,12 +166,16 @@ def _why(result: Result) -> str:
     """The first line of the error, or the first reason and how many more there are."""
     why = _first_line(result.error or "").rstrip(":")
     if not why and result.reasons:
-        why = _first_line(result.reasons[0])
-        if len(result.reasons) > 1:
-            why += f", and {len(result.reasons) - 1} more"
+        why = in_short(result.reasons)
     if result.attempts > 1:
         why = f"{why} ({result.attempts} attempts)".lstrip()
     return why
+
+
+def in_short(reasons: Sequence[str]) -> str:
+    """The first reason, and how many more there are."""
+    first, more = _first_line(reasons[0]), len(reasons) - 1
+    return f"{first}, and {more} more" if more else first
 
 
 def _first_line(text: str) -> str:

@@ -20,11 +20,11 @@ class Site:
     opts
         Salt's ``__opts__``
 
-    labels
-        of the container and of the image, beside those of its kind
-
     clean
         takes pillar's secrets out of a text
+
+    log_path
+        of the build's log
 
     log_line
         writes a line, cleaned, to the build's log
@@ -34,8 +34,8 @@ class Site:
     workspace: Workspace
     slot: Slot
     opts: Mapping[str, Any]
-    labels: Mapping[str, str]
     clean: Callable[[str], str]
+    log_path: str
     log_line: Callable[[str], None]
 
     def functions(

@@ -8,18 +8,30 @@ import fnmatch
 import importlib.metadata
 import json
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 from packaging.specifiers import SpecifierSet
 
-from salt_ubiq import finish, pillar
+from salt_ubiq import finish, pillar, recipe, saltcall
 from salt_ubiq.catalogue import Service
+from salt_ubiq.compiled import Compiled, NoContainer
 from salt_ubiq.container import BuildClient, Surroundings
-from salt_ubiq.engine import ImageInfo, is_without_tools
-from salt_ubiq.errors import BuildError, NoTools, StatesFailed, UbiqError, near_matches
+from salt_ubiq.engine import LOG, RECIPE, ImageInfo, is_without_tools
+from salt_ubiq.errors import (
+    BuildError,
+    CallFailed,
+    NoTools,
+    StatesFailed,
+    UbiqError,
+    near_matches,
+)
 from salt_ubiq.finish import Residue
+from salt_ubiq.recipe import Recipe
 from salt_ubiq.report import States
 from salt_ubiq.site import Site
 from salt_ubiq.staterun import StateRun
@@ -36,71 +48,156 @@ class SlsBuild:
     """
     The build of one service on its parent, at a site.
 
+    surroundings
+        of its containers
+
+    prepare
+        sees to it that what the surroundings name is there, before a container starts
+
+    labels
+        of the image and of its container
+
+    pillar_keys
+        of the minion's pillar that the states see, ``None`` for all
+
     The image is left under the slot's private reference.
     """
 
     def __init__(
-        self, service: Service, parent: ImageInfo, site: Site, surroundings: Surroundings
+        self,
+        service: Service,
+        parent: ImageInfo,
+        site: Site,
+        surroundings: Surroundings,
+        prepare: Callable[[], None],
+        labels: Mapping[str, str],
+        pillar_keys: Collection[str] | None = None,
     ) -> None:
         self._service = service
         self._parent = parent
         self._site = site
         self._surroundings = surroundings
-        self._config = finish.image_config(service.config, parent.config, site.labels)
-        self._states = StateRun(site.clean, site.log_line)
+        self._prepare = prepare
+        self._labels = labels
+        self._pillar_keys = pillar_keys
+        self._config = finish.image_config(service.config, parent.config, labels)
 
-    def run(self) -> States:
+    def compiled(self) -> Compiled:
         """
-        Build, and return how the states fared.
+        Compile the states; only for a new parent's grains is a container needed.
+
+        Raises :class:`~salt_ubiq.errors.BuildError`.
+        """
+        self._check_mods()
+        container = NoContainer(self._facts.grains)
+        with self._pillar() as opts:
+            functions = self._functions(container, opts)
+            functions["docker.sls"]("", ",".join(self._service.mods), **self._sls_arguments())
+        if container.compiled is None:
+            raise BuildError(f"{self._service.name}: docker.sls of this Salt compiles no states")
+        return container.compiled
+
+    def recipe_of(self, compiled: Compiled) -> Recipe:
+        """
+        Return the recipe of the service with these states.
+
+        Raises :class:`~salt_ubiq.errors.BuildError` where they do not compile.
+        """
+        version = importlib.metadata.version("salt")
+        parent, clean = self._parent.id, self._site.clean
+        return recipe.of_service(self._service, parent, compiled, version, clean)
+
+    def run(self, on: ImageInfo) -> Built:
+        """
+        Build on an image: the parent, or one that has a part of the states applied to it.
 
         Raises :class:`~salt_ubiq.errors.BuildError`; then there is no image.
         """
-        service = self._service
-        self._check_mods(self._site.functions()["cp.list_states"](service.saltenv))
-        facts = self._facts()
-        values = pillar.compiled(service, facts.grains, self._site.opts)
-        client = self._client(
-            grains=facts.grains, observe=self._states.observe, announce=self._announce
-        )
-        client.before_commit = lambda: facts.residue.remove(client)
-        log.info("%s: applying %s to %s", service.name, ", ".join(service.mods), service.base)
-        with pillar.root(values, self._site.slot) as opts:
-            self._sls_build(client, opts)
-        return self._states.states
+        service, made = self._service, list[Recipe]()
+        self._check_mods()
+        states = StateRun(self._site.clean, self._site.log_line)
+        residue = self._facts.residue
 
-    def _sls_build(self, client: BuildClient, opts: Mapping[str, Any]) -> None:
-        service = self._service
+        def label(package: Path) -> None:
+            made.append(self.recipe_of(Compiled.read(package)))
+            client.label(RECIPE, made[-1].digest)
+
+        client = self._client(on, states, sent=label, keep_as=self._failed_image())
+        client.before_commit = lambda: residue.remove(client)
+        log.info("%s: applying %s to %s", service.name, ", ".join(service.mods), service.base)
+        self._sls_build(client, states, on)
+        return Built(states.states, states.changed, made[-1])
+
+    def unconverged(self, image: ImageInfo) -> tuple[str, ...]:
+        """Apply the states to a finished image in test mode; return those that are not in place."""
+        states = StateRun(self._site.clean, lambda _: None)
+        log.info("%s: seeing whether its states have converged", self._service.name)
+        client = self._client(image, states, test=True)
+        self._sls_build(client, states, image, dryrun=True)
+        return states.changed
+
+    def _sls_build(self, client: BuildClient, states: StateRun, on: ImageInfo, **more: Any) -> None:
+        self._prepare()
         repository, _, tag = self._site.slot.reference.rpartition(":")
-        arguments = {
-            "extra_filerefs": ",".join(service.extra_filerefs),
-            "saltenv": service.saltenv if service.saltenv != "base" else "",
-        }
         try:
-            self._functions(client, opts)["docker.sls_build"](
-                repository,
-                tag=tag,
-                base=self._parent.id,
-                mods=",".join(service.mods),
-                **{key: value for key, value in arguments.items() if value},
-                **self._create_arguments(),
-            )
+            with self._pillar() as opts:
+                self._functions(client, opts)["docker.sls_build"](
+                    repository,
+                    tag=tag,
+                    base=on.id,
+                    mods=",".join(self._service.mods),
+                    **self._sls_arguments(),
+                    **self._create_arguments(),
+                    **more,
+                )
+        except UbiqError:
+            raise
         except Exception as exc:
-            raise self._explained(exc, client) from exc
+            raise self._explained(exc, client, states) from exc
+
+    @contextmanager
+    def _pillar(self) -> Iterator[dict[str, Any]]:
+        """Keep the build's pillar for a while; yield the opts with which Salt has no other."""
+        grains, site = self._facts.grains, self._site
+        values = pillar.compiled(self._service, grains, site.opts, self._pillar_keys)
+        with pillar.root(values, site.slot) as opts:
+            yield opts
+
+    def _sls_arguments(self) -> dict[str, str]:
+        arguments = {
+            "extra_filerefs": ",".join(self._service.extra_filerefs),
+            "saltenv": self._service.saltenv if self._service.saltenv != "base" else "",
+        }
+        return {key: value for key, value in arguments.items() if value}
+
+    def _failed_image(self) -> dict[str, Any] | None:
+        """How to commit the container of a build that fails."""
+        service = self._service
+        if not service.keep_failed:
+            return None
+        labels = {**self._config.get("Labels", {}), LOG: self._site.log_path}
+        repository, _, tag = service.failed_reference.rpartition(":")
+        return {"repository": repository, "tag": tag, "conf": {**self._config, "Labels": labels}}
 
     def _announce(self, step: str) -> None:
         log.debug("%s: %s", self._service.name, self._site.clean(step))
 
-    def _explained(self, exc: Exception, client: BuildClient) -> UbiqError:
-        name, failed = self._service.name, self._states.states.failed
+    def _explained(self, exc: Exception, client: BuildClient, states: StateRun) -> UbiqError:
+        name, failed = self._service.name, states.states.failed
         if is_without_tools(exc):
             return NoTools()
         if client.timed_out:
             return BuildError(f"{name}: not done after {self._service.timeout:g} s")
-        text = f"{name}: {self._states.explain() or self._site.clean(_last_line(exc))}"
+        text = f"{name}: {states.explain() or self._site.clean(_last_line(exc))}"
         return StatesFailed(text, failed) if failed else BuildError(text)
 
-    def _client(self, **more: Any) -> BuildClient:
-        entrypoint = bool(self._parent.config.get("Entrypoint")) or not self._config.get("Cmd")
+    def _client(
+        self,
+        on: ImageInfo,
+        states: StateRun,
+        **more: Any,
+    ) -> BuildClient:
+        entrypoint = bool(on.config.get("Entrypoint")) or not self._config.get("Cmd")
         return BuildClient(
             self._site.engine.arguments,
             name=self._site.slot.name,
@@ -108,10 +205,13 @@ class SlsBuild:
             entrypoint=entrypoint,
             surroundings=self._surroundings,
             timeout=self._service.timeout,
+            grains=self._facts.grains,
+            observe=states.observe,
+            announce=self._announce,
             **more,
         )
 
-    def _functions(self, client: BuildClient, opts: Mapping[str, Any]) -> Any:
+    def _functions(self, client: BuildClient | NoContainer, opts: Mapping[str, Any]) -> Any:
         """Salt's execution modules, with a docker module that works through ``client``."""
         functions = self._site.functions(opts, {"docker.client": client})
         functions.pack["__salt__"].update(client.container_resource())
@@ -124,13 +224,14 @@ class SlsBuild:
             build.setdefault("network_mode", self._service.network_mode)
         return {
             "hostname": _HOSTNAME,
-            "labels": dict(self._site.labels),
+            "labels": dict(self._labels),
             "stop_timeout": 0,  # `sleep infinity` ignores SIGTERM as PID 1
             **build,
         }
 
-    def _check_mods(self, available: Iterable[str]) -> None:
-        known, service = set(available), self._service
+    def _check_mods(self) -> None:
+        service = self._service
+        known = set(self._site.functions()["cp.list_states"](service.saltenv))
         missing = [mod for mod in service.mods if not fnmatch.filter(known, mod)]
         if missing:
             raise BuildError(
@@ -141,6 +242,7 @@ class SlsBuild:
                 )
             )
 
+    @cached_property
     def _facts(self) -> _Facts:
         """What is to be known of the parent: gathered once and kept in the workspace."""
         version, runtime = importlib.metadata.version("salt"), self._surroundings.runtime
@@ -148,6 +250,7 @@ class SlsBuild:
         name = f"{self._parent.id.partition(':')[2]}-{kind}.json"
         path = self._site.workspace.path / "parents" / name
         if not path.exists():
+            self._prepare()
             if runtime is None:
                 self._check_python()
             log.info("%s: asking %s for its grains", self._service.name, self._service.base)
@@ -159,19 +262,18 @@ class SlsBuild:
         return _Facts(known["grains"], Residue(**known["residue"]))
 
     def _gathered_facts(self) -> _Facts:
-        client = self._client()
-        functions = self._functions(client, {})
-        container = functions["docker.create"](
-            self._parent.id, cmd="sleep infinity", **self._create_arguments()
-        )["Id"]
         try:
-            functions["docker.start"](container)
-            grains = functions["docker.call"](container, "grains.items")
-            return _Facts(grains, Residue.found(client))
-        except Exception as exc:
-            raise self._explained(exc, client) from exc
-        finally:
-            self._site.engine.remove_container(container)
+            with saltcall.container(
+                self._parent,
+                self._service.base,
+                self._site,
+                self._surroundings,
+                self._service.timeout,
+                **self._create_arguments(),
+            ) as container:
+                return _Facts(container.call("grains.items"), Residue.found(container.client))
+        except CallFailed as exc:
+            raise BuildError(f"{self._service.where('base')}: {exc}") from None
 
     def _check_python(self) -> None:
         """Salt runs in the container with the image's own Python: see that there is one for it."""
@@ -191,6 +293,20 @@ class SlsBuild:
                         f"{has} Python {printed}, and this host's Salt needs {needed}: {remedy}"
                     )
         raise BuildError(f"{has} no Python that runs, and Salt needs one: {remedy}")
+
+
+@dataclass(frozen=True)
+class Built:
+    """
+    What a build came to.
+
+    changed
+        the names of the states that have changed something, as recipes have them
+    """
+
+    states: States
+    changed: tuple[str, ...]
+    recipe: Recipe
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from typing import Any
 import salt.utils.json
 
 from salt_ubiq.container import Output, called_function
+from salt_ubiq.recipe import described
 from salt_ubiq.report import States
 
 
@@ -46,6 +47,17 @@ class StateRun:
             return States()
         return States.from_return(self._returned, self._clean)
 
+    @property
+    def changed(self) -> tuple[str, ...]:
+        """The states that have changed something, would in test mode, or failed; their names."""
+        if not isinstance(self._returned, Mapping):
+            return ()
+        return tuple(
+            described(state.get("__sls__"), *_function(key), state.get("name"), self._clean)
+            for key, state in _in_order(self._returned)
+            if state.get("changes") or not state["result"]
+        )
+
     def explain(self) -> str:
         """Why it failed, in the words of Salt; empty where Salt said nothing."""
         if isinstance(self._returned, list):
@@ -59,19 +71,26 @@ class StateRun:
         if not isinstance(self._returned, Mapping):
             self._log_line(self.explain())
             return
-        for key, state in sorted(
-            self._returned.items(), key=lambda item: item[1].get("__run_num__", 0)
-        ):
+        for key, state in _in_order(self._returned):
             outcome = "failed" if state["result"] is False else "ok"
             if outcome == "ok" and state.get("changes"):
                 outcome = "changed"
-            function = "{0}.{3}".format(*key.split("_|-"))
+            function = ".".join(_function(key))
             name = self._clean(str(state.get("__id__", state.get("name"))))
             seconds = float(state.get("duration") or 0) / 1000
             line = f"{outcome:8}{seconds:7.2f} s  {state.get('__sls__')}: {name} ({function})"
             self._log_line(line)
         if self.states.failed:
             self._log_line(self.states.failure())
+
+
+def _function(key: str) -> tuple[str, str]:
+    """``file`` and ``managed`` of a state's key in the return."""
+    return key.partition("_|-")[0], key.rpartition("_|-")[2]
+
+
+def _in_order(returned: Mapping[str, Any]) -> list[tuple[str, Any]]:
+    return sorted(returned.items(), key=lambda item: item[1].get("__run_num__", 0))
 
 
 def _returned(stdout: str) -> Any:

@@ -4,7 +4,6 @@ import pytest
 
 from salt_ubiq import plan
 from salt_ubiq.catalogue import parse
-from salt_ubiq.engine import ImageInfo
 from salt_ubiq.errors import BuildError, CatalogueError, UbiqError, UnknownImage
 
 DEBIAN = {"repository": "ubiquitous/debian", "dockerfile": "/srv/debian"}
@@ -15,16 +14,6 @@ WEB = {
     "build": {"binds": ["/a:/a"]},
 }
 MOODLE = {"repository": "ubiquitous/moodle", "base": "ubiquitous/web", "mods": ["moodle"]}
-
-
-class Engine:
-    """An engine that has the images of some references."""
-
-    def __init__(self, *references):
-        self._references = references
-
-    def image(self, reference):
-        return ImageInfo("sha256:0", {}, 0) if reference in self._references else None
 
 
 @pytest.fixture
@@ -118,30 +107,51 @@ def test_an_argument_named_build_is_the_catalogues_key_whatever_else_is_given(im
     assert build["dns"] == ["1.1.1.1"]
 
 
-# What has to be built before it
+# What is to be built
 
 
-@pytest.mark.parametrize(
-    ("present", "missing"),
-    [
-        ([], ["debian", "web"]),
-        (["ubiquitous/debian:latest"], ["web"]),
-        (["ubiquitous/debian:latest", "ubiquitous/web:latest"], []),
-        # What the nearest parent was built from isn't needed to build on it.
-        (["ubiquitous/web:latest"], []),
-    ],
-)
-def test_missing_parents_are_built_in_order(images, present, missing):
-    found = plan.missing_parents(images, images["moodle"], Engine(*present))
-    assert [image.name for image in found] == missing
+def planned(images, patterns=(), stale=(), force=False):
+    """The plan where the images in ``stale`` have a reason of their own."""
+    steps = plan.steps(
+        images, patterns, lambda image: ["no image"] if image.name in stale else [], force
+    )
+    return {step.image.name: step.reasons for step in steps}
 
 
-def test_a_service_on_an_image_from_outside_has_no_missing_parents(images):
-    service = plan.service(images, "tools", {"mods": "admin", "base": "debian:12"})
-    assert plan.missing_parents(images, service, Engine()) == []
+def test_what_is_up_to_date_is_in_the_plan_without_reasons(images):
+    assert planned(images) == {"debian": (), "web": (), "moodle": ()}
 
 
-def test_the_parents_are_those_of_the_base_that_is_given(images):
-    service = plan.service(images, "moodle", {"base": "debian"})
-    found = plan.missing_parents(images, service, Engine())
-    assert [image.name for image in found] == ["debian"]
+def test_what_is_built_from_a_stale_image_is_built_too(images):
+    assert planned(images, stale=["web"]) == {
+        "debian": (),
+        "web": ("no image",),
+        "moodle": ("parent web is built",),
+    }
+
+
+def test_a_stale_parent_is_built_though_only_its_child_is_asked_for(images):
+    assert planned(images, ["web"], stale=["debian"]) == {
+        "debian": ("no image",),
+        "web": ("parent debian is built",),
+    }
+
+
+def test_an_image_whose_parent_is_built_is_not_looked_at():
+    """Its recipe needs the parent's grains: there may be no parent yet."""
+    images = parse({"bases": {"debian": DEBIAN}, "services": {"web": WEB}})
+    seen = []
+    plan.steps(images, (), lambda image: seen.append(image.name) or ["no image"])
+    assert seen == ["debian"]
+
+
+def test_force_builds_what_is_asked_for_and_not_its_parents(images):
+    assert planned(images, ["web"], force=True) == {"debian": (), "web": ("forced",)}
+
+
+def test_a_step_says_build_or_up_to_date(images):
+    steps = plan.steps(images, ["web"], lambda image: ["no image"] if image.name == "web" else [])
+    assert [(step.to_dict()["name"], step.to_dict()["action"]) for step in steps] == [
+        ("debian", "up-to-date"),
+        ("web", "build"),
+    ]

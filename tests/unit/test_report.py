@@ -133,8 +133,12 @@ def test_a_result_is_plain_data_that_json_gives_back_as_it_was():
 
 def test_a_result_has_the_documented_keys():
     plain = Result(name="web", image="ubiquitous/web:latest", action="failed").to_dict()
-    assert list(plain) == (
-        "name image action id old_id parent reasons states duration error log size attempts".split()
+    assert (
+        list(plain)
+        == (
+            "name image action id old_id parent reasons states warnings duration error log size "
+            "attempts"
+        ).split()
     )
     assert plain["states"] == {"total": 0, "changed": 0, "failed": []}
     assert plain["id"] is plain["error"] is None

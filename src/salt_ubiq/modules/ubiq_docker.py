@@ -10,12 +10,14 @@ applying SLS modules to a base, to another service or to any other image.
 
 import os
 from contextlib import contextmanager
+from datetime import datetime, timezone
 
 from salt.exceptions import CommandExecutionError, SaltInvocationError
 
 try:
     from salt_ubiq import catalogue as _catalogue
     from salt_ubiq import conductor as _conductor
+    from salt_ubiq import packages as _packages
     from salt_ubiq import plan as _plan
     from salt_ubiq import prune as _prune
     from salt_ubiq import readiness as _readiness
@@ -77,22 +79,27 @@ def catalogue():
         return _catalogue.parse(_declared()).to_dict()
 
 
-def build_base(name):
+def build_base(name, force=False):
     """
-    Build a base from its Dockerfile and point its tags to it.
+    Build a base from its Dockerfile and point its tags to it, unless it is up to date.
 
     Where the base has a ``bootstrap`` and the engine lacks the Dockerfile's
     ``FROM``, that is made first, from Debian's packages.
 
     Returns the result of the build as a dictionary: ``name``, ``image``
-    (``repository:tag``), ``action`` (``built``), ``id``, ``old_id`` (``None``
-    where there was no image), ``parent``, ``reasons``, ``states``, ``duration``
-    (seconds), ``error`` and ``log`` (a path).
+    (``repository:tag``), ``action`` (``built`` or ``up-to-date``), ``id``,
+    ``old_id`` (``None`` where there was no image), ``parent``, ``reasons`` (why it
+    was built), ``states``, ``warnings``, ``duration`` (seconds), ``error`` and
+    ``log`` (a path).
 
     Raises ``CommandExecutionError`` where it fails; then all tags are as they were.
 
     name
         The base's name in the catalogue.
+
+    force
+        Build it even if it is up to date; the engine's own build cache is used
+        nevertheless.
 
     CLI Example:
 
@@ -105,13 +112,22 @@ def build_base(name):
         base = images[name]
         if base not in images.bases:
             raise SaltInvocationError(f"'{name}' is a service: use ubiq_docker.build_service")
-        return _builder(images).build(base).to_dict()
+        return _builder(images).build(base, force).to_dict()
 
 
-def build_service(name, mods=None, base=None, tag=None, extra_filerefs=None, pillar=None, **kwargs):
+def build_service(
+    name,
+    mods=None,
+    base=None,
+    tag=None,
+    extra_filerefs=None,
+    pillar=None,
+    force=False,
+    **kwargs,
+):
     """
-    Build a service with ``docker.sls_build`` and point its tags to it; before
-    it, those it is built from that the engine lacks.
+    Build a service with ``docker.sls_build`` and point its tags to it, unless it is
+    up to date; before it, those it is built from that are not.
 
     Returns the result of the build as :py:func:`build_base` does; ``states`` is
     ``{"total": int, "changed": int, "failed": [{"id": …, "sls": …, "comment": …}]}``.
@@ -139,7 +155,10 @@ def build_service(name, mods=None, base=None, tag=None, extra_filerefs=None, pil
     pillar
         A dictionary, merged over the minion's pillar for this build.
 
-    saltenv, config, timeout, network_mode
+    force
+        Build it even if it is up to date.
+
+    saltenv, config, timeout, network_mode, verify, converged, keep_failed, …
         As in the catalogue. All further arguments go to ``docker.create`` for
         the build container alone.
 
@@ -163,19 +182,21 @@ def build_service(name, mods=None, base=None, tag=None, extra_filerefs=None, pil
         images = _catalogue.parse(_declared())
         service = _plan.service(images, name, given)
         builder = _builder(images)
-        for parent in _plan.missing_parents(images, service, builder.engine):
-            builder.build(parent)
-        return builder.build(service).to_dict()
+        parent = images.parent_of(service)
+        for step in _plan.steps(images, [parent.name], builder.reasons) if parent else ():
+            if step.reasons:
+                builder.build(step.image)
+        return builder.build(service, force).to_dict()
 
 
-def plan(*names):
+def plan(*names, force=False):
     """
     Say what :py:func:`build_all` would build, in order, and why; build nothing.
 
-    Returns a list of dictionaries: ``name``, ``image``, ``action``, ``parents``
-    (those that would be built before it) and ``reasons``.
+    Returns a list of dictionaries: ``name``, ``image``, ``action`` (``build`` or
+    ``up-to-date``), ``parents`` (those that would be built before it) and ``reasons``.
 
-    names
+    names, force
         as of :py:func:`build_all`
 
     CLI Example:
@@ -186,18 +207,18 @@ def plan(*names):
     """
     with _salt_errors():
         images = _catalogue.parse(_declared())
-        engine = _readiness.connect(__salt__)
-        return [step.to_dict() for step in _plan.steps(images, names, engine.image)]
+        reasons = _builder(images).reasons
+        return [step.to_dict() for step in _plan.steps(images, names, reasons, force)]
 
 
-def build_all(*names, jobs=None):
+def build_all(*names, jobs=None, force=False):
     """
-    Build all images of the catalogue, or those that are named, in order and as
-    many at once as there are slots; first those they are built from that the
-    engine lacks.
+    Build all images of the catalogue, or those that are named, and what they are
+    built from, in order and as many at once as there are slots; what is up to date
+    is not built.
 
     Returns the results by name, each as :py:func:`build_service` returns it,
-    with the action ``built``, ``failed`` or ``skipped``. The return code is 1
+    with the action ``built``, ``up-to-date``, ``failed`` or ``skipped``. The return code is 1
     if an image that is not ``allowed_to_fail`` was not built. A failure stops
     only what is built from the image.
 
@@ -207,6 +228,9 @@ def build_all(*names, jobs=None):
 
     jobs
         How many to build at once; default is the number of CPUs.
+
+    force
+        Build the images that are named, or all, even if they are up to date.
 
     CLI Example:
 
@@ -218,16 +242,22 @@ def build_all(*names, jobs=None):
     with _salt_errors():
         images = _catalogue.parse(_declared())
         builder = _builder(images)
-        steps = _plan.steps(images, names, builder.engine.image)
+        steps = _plan.steps(images, names, builder.reasons, force)
+        fresh = {
+            step.image.name: builder.up_to_date(step.image) for step in steps if not step.reasons
+        }
+        forced = {step.image.name for step in steps if step.forced}
 
         def build(name):
-            return _builder(images, builder.run).attempt(images[name])
+            return _builder(images, builder.run).attempt(images[name], name in forced)
 
         def executor(progress):
             return _LocalExecutor(jobs or os.cpu_count() or 1, build, progress.refresh)
 
         try:
-            results, status = _conductor.conduct(steps, executor, jobs, _runs(), builder.run, _fire)
+            results, status = _conductor.conduct(
+                steps, executor, jobs, _runs(), builder.run, _fire, fresh
+            )
         except (KeyboardInterrupt, SystemExit):
             builder.remove_leftovers()
             raise CommandExecutionError(
@@ -241,8 +271,9 @@ def build_all(*names, jobs=None):
 def status(*names):
     """
     Return what the engine has of the images of the catalogue, by name: ``image``,
-    ``present``, ``id``, ``size`` (bytes), ``created`` and ``parent`` (a name or
-    an image reference; ``None`` for a base).
+    ``present``, ``fresh`` (whether it is what is declared), ``reasons`` (if not, why),
+    ``id``, ``size`` (bytes), ``created`` and ``parent`` (a name or an image reference;
+    ``None`` for a base).
 
     names
         as of :py:func:`build_all`
@@ -255,8 +286,78 @@ def status(*names):
     """
     with _salt_errors():
         images = _catalogue.parse(_declared())
-        engine = _readiness.connect(__salt__)
-        return _plan.status(images, names, engine)
+        builder = _builder(images)
+        return _plan.status(images, names, builder.engine, builder.reasons)
+
+
+def verify(name):
+    """
+    Verify an image as it is on the engine: carry out its checks, and see whether its
+    states have converged.
+
+    Returns ``{"name": …, "image": …, "verified": bool, "failures": […], "warnings": […]}``.
+    The return code is 1 where something fails.
+
+    name
+        The image's name in the catalogue.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt-call --local ubiq_docker.verify moodle-web
+    """
+    with _salt_errors():
+        images = _catalogue.parse(_declared())
+        image = images[name]
+        failures, warnings = _builder(images).verify(image)
+        __context__["retcode"] = int(bool(failures))
+        return {
+            "name": name,
+            "image": image.reference,
+            "verified": not failures,
+            "failures": failures,
+            "warnings": warnings,
+        }
+
+
+def packages(name, fmt="list"):
+    """
+    Return the packages in an image, as Salt's ``pkg.list_pkgs`` finds them in a
+    container of it, which is removed afterwards.
+
+    Raises ``CommandExecutionError`` where the engine lacks the image, or Salt
+    knows no package manager in it.
+
+    name
+        A name or repository of the catalogue, or any image reference.
+
+    fmt
+        ``list``: a dictionary of versions by name. ``cyclonedx``: a software bill
+        of materials (SBOM), the text of a CycloneDX 1.6 document in JSON, with a
+        package URL for every Debian package.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt-call --local ubiq_docker.packages moodle-web
+        salt-call --local --out=newline_values_only ubiq_docker.packages moodle-web fmt=cyclonedx
+    """
+    if fmt not in ("list", "cyclonedx"):
+        raise SaltInvocationError(f"no format '{fmt}': there are list and cyclonedx")
+    with _salt_errors():
+        images = _catalogue.parse(_declared())
+        builder, declared = _builder(images), images.find(name)
+        reference = declared.reference if declared else name
+        image = builder.engine.image(reference)
+        if image is None:
+            raise CommandExecutionError(f"{reference} is not on the engine: build or pull it first")
+        with builder.salt_in(image, reference) as container:
+            contents = _packages.read(container)
+        if fmt == "list":
+            return contents.to_dict()
+        return _packages.sbom(contents, reference, image.id, datetime.now(timezone.utc))
 
 
 def logs(name):
@@ -310,17 +411,22 @@ def _fire(tag, data):
         __salt__["event.send"](tag, data)
 
 
-def prune(*kinds, test=False):
+def prune(*kinds, days=0, test=False):
     """
     Remove from the engine what builds have left there, for later or by dying.
 
-    Returns the names of what was removed, or would be, by kind. What a build is
-    using stays.
+    Returns the names of what was removed, or would be, by kind. What is used stays,
+    and what this package has not made on this host.
 
     kinds
-        ``leftovers``: containers and private tags of dead builds; ``runtimes``:
-        the volumes of all Salt runtimes but the current one; ``caches``: the
-        volumes with what package managers fetched for this host. Default are the first two.
+        ``leftovers``: containers and private tags of dead builds; ``images``: images
+        built on this host that have lost their tags to newer ones; ``shared``: shared
+        layers that no image is built on; ``runtimes``: the volumes of all Salt
+        runtimes but the current one; ``caches``: the volumes with what package
+        managers fetched for this host. Default are all but ``caches``.
+
+    days
+        Only what was made so many days ago; leftovers whatever their age.
 
     test
         Only say what would be removed.
@@ -330,6 +436,7 @@ def prune(*kinds, test=False):
     .. code-block:: bash
 
         salt-call --local ubiq_docker.prune
+        salt-call --local ubiq_docker.prune images shared days=7
         salt-call --local ubiq_docker.prune caches test=True
     """
     unknown = [kind for kind in kinds if kind not in _prune.KINDS]
@@ -339,7 +446,7 @@ def prune(*kinds, test=False):
         )
     with _salt_errors():
         builder = _builder(_catalogue.parse(_declared()))
-        return _prune.prune(builder, kinds or ("leftovers", "runtimes"), test)
+        return _prune.prune(builder, kinds or _prune.DEFAULT, float(days), test)
 
 
 def _declared():

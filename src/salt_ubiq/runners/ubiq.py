@@ -36,7 +36,7 @@ def catalogue():
     return _here("ubiq_docker.catalogue")
 
 
-def plan(*names):
+def plan(*names, force=False):
     """
     Say what would be built on this machine, in order, and why, as
     :py:func:`ubiq_docker.plan <salt_ubiq.modules.ubiq_docker.plan>` does.
@@ -47,7 +47,7 @@ def plan(*names):
 
         salt-run ubiq.plan +moodle-web
     """
-    return _here("ubiq_docker.plan", *names)
+    return _here("ubiq_docker.plan", *names, force=force)
 
 
 def status(*names):
@@ -108,7 +108,7 @@ def graph(fmt="text"):
         raise ShownWithoutTraceback(str(exc)) from None
 
 
-def build(name, tgt=None, tgt_type="glob"):
+def build(name, tgt=None, tgt_type="glob", force=False):
     """
     Build one image of the catalogue, as :py:func:`build_all` builds many.
 
@@ -118,10 +118,10 @@ def build(name, tgt=None, tgt_type="glob"):
 
         salt-run ubiq.build moodle-web
     """
-    return build_all(name, tgt=tgt, tgt_type=tgt_type)
+    return build_all(name, tgt=tgt, tgt_type=tgt_type, force=force)
 
 
-def build_all(*names, tgt=None, tgt_type="glob", jobs=None):
+def build_all(*names, tgt=None, tgt_type="glob", jobs=None, force=False):
     """
     Build all images of the catalogue, or those that are named, in order: on
     this machine, without any daemon, or as jobs on minions.
@@ -142,6 +142,9 @@ def build_all(*names, tgt=None, tgt_type="glob", jobs=None):
     jobs
         How many to build at once; default is the number of CPUs.
 
+    force
+        Build the images that are named, or all, even if they are up to date.
+
     CLI Example:
 
     .. code-block:: bash
@@ -151,16 +154,16 @@ def build_all(*names, tgt=None, tgt_type="glob", jobs=None):
     """
     tgt = tgt or __opts__.get("ubiq_builders")
     if tgt:
-        results, retcode = _on_minions(names, tgt, tgt_type, jobs)
+        results, retcode = _on_minions(names, tgt, tgt_type, jobs, force)
     else:
         caller = _caller()
-        results = _call(caller, "ubiq_docker.build_all", *names, jobs=jobs)
+        results = _call(caller, "ubiq_docker.build_all", *names, jobs=jobs, force=force)
         retcode = caller.sminion.functions.pack["__context__"].get("retcode", 0)
     __context__["retcode"] = retcode
     return {"images": results, "retcode": retcode}
 
 
-def _on_minions(names, tgt, tgt_type, jobs):
+def _on_minions(names, tgt, tgt_type, jobs, force):
     from salt_ubiq import farm
     from salt_ubiq.errors import UbiqError
 
@@ -171,7 +174,7 @@ def _on_minions(names, tgt, tgt_type, jobs):
             bus.fire_event(data, tag)
 
         try:
-            return farm.build_all(client, names, tgt, tgt_type, jobs, _runs(), fire)
+            return farm.build_all(client, names, tgt, tgt_type, jobs, force, _runs(), fire)
         except UbiqError as exc:
             raise ShownWithoutTraceback(str(exc)) from None
 

@@ -1,0 +1,232 @@
+"""
+The labels of an image: what it is, what it was built from, by which run and when.
+
+An image inherits its parent's labels, and committing can't unset one. So where
+an inherited one would be said of the wrong image, it is set to an empty text.
+"""
+
+from __future__ import annotations
+
+import glob
+import importlib.metadata
+import os
+import re
+import subprocess
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from salt_ubiq.catalogue import Base, Service
+from salt_ubiq.engine import LABEL, ImageInfo
+
+OCI = "org.opencontainers.image"
+
+# What is true of one build alone.
+_OF_A_BUILD = tuple(
+    [f"{OCI}.{name}" for name in ("created", "revision", "source", "base.name", "base.digest")]
+    + [f"{LABEL}.{name}" for name in ("run", "mods", "salt-version")]
+)
+_LONGEST_GIT = 10  # seconds
+# Set in git's own hooks, where they mean another repository.
+_GIT_PLACES = {"GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE"}
+# As git has it, without a scheme: [user@]host:path.
+_SCP_LIKE = re.compile(r"(?:[^@:/\s]+@)?(?:[^@:/\s]+|\[[0-9a-fA-F:]+\]):[^:@\s]+")
+
+
+@dataclass(frozen=True)
+class Checkout:
+    """
+    A git checkout of a state tree.
+
+    revision
+        the commit, with ``-dirty`` where the tree is not just that
+
+    source
+        the URL of ``origin`` without credentials; ``None`` where another host can't use it
+    """
+
+    revision: str
+    source: str | None
+
+
+def of_base(
+    base: Base, dockerfile: str, parent: ImageInfo | None = None, parent_name: str = ""
+) -> dict[str, str]:
+    """
+    Return the labels of a base, beside those of its Dockerfile.
+
+    They are the same for the same input: one that is not would make a new image
+    of a build that the engine has cached.
+
+    dockerfile
+        the Dockerfile's text: what it says itself of a label is left to it
+
+    parent, parent_name
+        what it is FROM, and its reference, where that is one image
+    """
+    labels = {
+        **dict.fromkeys(_OF_A_BUILD, ""),
+        f"{OCI}.title": base.name,
+        f"{OCI}.version": base.tags[0],
+    }
+    if parent:
+        labels |= _origin(parent, parent_name)
+    left = {key: value for key, value in labels.items() if key not in dockerfile}
+    return {**left, f"{LABEL}.image": base.name}
+
+
+def of_service(
+    service: Service,
+    parent: ImageInfo,
+    parent_name: str,
+    *,
+    run: str,
+    created: datetime,
+    checkout: Checkout | None,
+) -> dict[str, str]:
+    """
+    Return the labels of a service, over those of its parent.
+
+    parent_name
+        the parent's reference
+
+    run
+        the name of the run that builds it
+
+    checkout
+        of the states, see :func:`checkout_of`
+
+    What the catalogue says of an ``org.opencontainers.image`` label goes over ours.
+    """
+    values = {
+        f"{OCI}.created": f"{created.astimezone(timezone.utc):%Y-%m-%dT%H:%M:%SZ}",
+        f"{OCI}.revision": checkout.revision if checkout else None,
+        f"{OCI}.source": checkout.source if checkout else None,
+        **_origin(parent, parent_name),
+        f"{OCI}.title": service.name,
+        f"{OCI}.version": service.tags[0],
+        f"{LABEL}.image": service.name,
+        f"{LABEL}.run": run,
+        f"{LABEL}.mods": ",".join(service.mods),
+        f"{LABEL}.salt-version": importlib.metadata.version("salt"),
+    }
+    declared = {key for key in service.config.labels if not key.startswith(f"{LABEL}.")}
+    inherited = parent.config.get("Labels") or {}
+    return {
+        key: value or ""
+        for key, value in values.items()
+        if key not in declared and (value or inherited.get(key))
+    }
+
+
+def _origin(parent: ImageInfo, name: str) -> dict[str, str]:
+    return {
+        f"{OCI}.base.name": "" if name.startswith("sha256:") else name,
+        f"{OCI}.base.digest": _digest(parent, name),
+    }
+
+
+def _digest(parent: ImageInfo, name: str) -> str:
+    """The digest by which registries know the parent; its ID where it comes from none."""
+    repository = name.partition("@")[0]
+    if ":" in repository.rpartition("/")[2]:
+        repository = repository.rpartition(":")[0]
+    known = [digest.partition("@")[::2] for digest in parent.digests]
+    of_that_name = [digest for where, digest in known if where == repository]
+    return next(iter([*of_that_name, *(digest for _, digest in known)]), parent.id)
+
+
+def state_roots(opts: Mapping[str, Any], saltenv: str) -> tuple[Path, ...]:
+    """Return the directories of this host with a saltenv's states; none where a master has them."""
+    if opts.get("file_client") != "local":
+        return ()
+    roots = (opts.get("file_roots") or {}).get(saltenv) or ()
+    return tuple(Path(root) for root in roots)
+
+
+def checkout_of(mods: Iterable[str], roots: Sequence[Path]) -> Checkout | None:
+    """
+    Return the git checkout that has all the SLS modules.
+
+    mods
+        names of SLS modules or, as Salt accepts them, globs
+
+    roots
+        where they are, see :func:`state_roots`
+
+    ``None`` where there is not just one, git is not installed or doesn't trust it.
+    """
+    found = [list(_files(mod, roots)) for mod in mods]
+    if not all(found):
+        return None
+    files = [path.resolve() for paths in found for path in paths]
+    tops = {
+        _git(where, "rev-parse", "--show-toplevel") for where in {each.parent for each in files}
+    }
+    top = tops.pop()
+    if tops or top is None:
+        return None
+    return _checkout(Path(top), files)
+
+
+def _files(mod: str, roots: Sequence[Path]) -> Iterator[Path]:
+    """The SLS files of a module, looked for in Salt's order."""
+    path = mod.replace(".", "/")
+    for name in (f"{path}.sls", f"{path}/init.sls"):
+        for root in roots:
+            matches = glob.glob(name, root_dir=root)  # noqa: PTH207 # Path.glob raises on some
+            if matches:
+                yield from (root / match for match in matches)
+                if not glob.has_magic(mod):
+                    return
+
+
+def _checkout(top: Path, files: Iterable[Path]) -> Checkout | None:
+    if _git(top, "check-ignore", "--quiet", "--", *map(str, files)) is not None:
+        return None  # it is around the states, but does not have them
+    revision = _git(top, "rev-parse", "HEAD")
+    changes = _git(top, "status", "--porcelain", "--untracked-files=normal")
+    if revision is None or changes is None:
+        return None
+    # As it is written: git's own rewriting of URLs may put credentials in.
+    origin = _git(top, "config", "--get", "remote.origin.url") or ""
+    return Checkout(f"{revision}-dirty" if changes else revision, without_credentials(origin))
+
+
+def without_credentials(url: str) -> str | None:
+    """Return a git URL without what lets one in; ``None`` for a path, or what is no URL."""
+    if "://" not in url:
+        return url if _SCP_LIKE.fullmatch(url) else None
+    try:
+        parts = urlsplit(url)
+        port = f":{parts.port}" if parts.port else ""
+    except ValueError:  # no host, no port: maybe a part of a password
+        return None
+    if not parts.hostname or "@" in parts.path:
+        return None
+    host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
+    # With ssh the user is part of the address, elsewhere it may be a token.
+    user = f"{parts.username}@" if parts.scheme.endswith("ssh") and parts.username else ""
+    return f"{parts.scheme}://{user}{host}{port}{parts.path}"
+
+
+def _git(directory: Path, *arguments: str) -> str | None:
+    """What a git command prints; ``None`` where it fails."""
+    environment = {key: value for key, value in os.environ.items() if key not in _GIT_PLACES}
+    try:
+        done = subprocess.run(
+            ["git", "-C", str(directory), "-c", "core.fsmonitor=false", *arguments],
+            env={**environment, "GIT_OPTIONAL_LOCKS": "0"},  # it only looks
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            encoding="utf-8",
+            errors="surrogateescape",
+            timeout=_LONGEST_GIT,
+            check=True,
+        )
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return done.stdout.strip()

@@ -1,0 +1,131 @@
+"""
+Shared layers: the states with which several services on a parent begin are applied
+once, in an image from which each service goes on with all of its states.
+
+Nothing but time may depend on it. So a beginning is shared only if its states are
+the same, and run before all others, in the whole too; and a state that has worked a
+second time on top of its own layer undoes the sharing.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from salt_ubiq.catalogue import ImageConfig, Service
+from salt_ubiq.compiled import Compiled
+from salt_ubiq.engine import LABEL, ImageInfo
+from salt_ubiq.recipe import Recipe, state_hashes
+from salt_ubiq.site import Site
+from salt_ubiq.slsbuild import SlsBuild
+
+log = logging.getLogger(__name__)
+
+REPOSITORY = "salt-ubiq.local/shared"
+# Requisites by which a state does something because another has; "listen" waits for
+# the end of the whole.
+_REACTIVE = ("onchanges", "watch", "onfail", "prereq", "listen")
+_DIGITS = 32
+
+
+@dataclass(frozen=True)
+class Foundation:
+    """What a service is built on: an image, and the states that are applied to it already."""
+
+    image: ImageInfo
+    states: frozenset[str] = frozenset()
+    recipe: Recipe | None = None
+
+
+class SharedLayers:
+    """
+    The shared layers on one engine, for a build at a site.
+
+    sls_build
+        makes the build of a service with those labels
+    """
+
+    def __init__(self, site: Site, sls_build: Callable[..., SlsBuild]) -> None:
+        self._site = site
+        self._sls_build = sls_build
+
+    def foundation(
+        self, service: Service, beginnings: Iterable[tuple[str, ...]], parent: ImageInfo
+    ) -> Foundation:
+        """
+        Find or build what ``service`` shares with others.
+
+        beginnings
+            of its mods, the shortest first
+
+        Raises :class:`~salt_ubiq.errors.BuildError` where a layer can't be built.
+        """
+        found = Foundation(parent)
+        beginnings = list(beginnings)
+        whole = self._sls_build(service).compiled() if beginnings else None
+        for mods in beginnings:
+            label = {f"{LABEL}.image": f"{','.join(mods)} on {service.base}"}
+            build = self._sls_build(_layer(service, mods), labels=label)
+            part = build.compiled()
+            recipe = build.recipe_of(part)
+            if whole is None or not begins(part, whole) or self._is_undone(recipe):
+                break
+            image = self._provide(build, recipe, mods, found.image)
+            found = Foundation(image, frozenset(recipe.states), recipe)
+        return found
+
+    def undo(self, recipe: Recipe) -> None:
+        """Never share this beginning again."""
+        self._undone.mkdir(exist_ok=True)
+        (self._undone / recipe.digest).touch()
+
+    def _is_undone(self, recipe: Recipe) -> bool:
+        return (self._undone / recipe.digest).exists()
+
+    @property
+    def _undone(self) -> Path:
+        return self._site.workspace.path / "unshared"
+
+    def _provide(
+        self, build: SlsBuild, recipe: Recipe, mods: tuple[str, ...], on: ImageInfo
+    ) -> ImageInfo:
+        engine, reference = self._site.engine, f"{REPOSITORY}:{recipe.digest[:_DIGITS]}"
+        title = f"the layer of {', '.join(mods)}"
+        with self._site.workspace.lock(f"shared-{recipe.digest}", f"{title}: another builds it"):
+            found = engine.image(reference)
+            if found is None:
+                log.info("%s, which several services share: building", title)
+                self._site.log_line(f"{title}:")
+                build.run(on)
+                found = engine.existing(self._site.slot.reference)
+                engine.tag(found.id, [reference])
+        return found
+
+
+def _layer(service: Service, mods: tuple[str, ...]) -> Service:
+    """The service that has just these mods, and nothing that other services have not."""
+    return service.model_copy(update={"mods": mods, "config": ImageConfig()})
+
+
+def begins(part: Compiled, whole: Compiled) -> bool:
+    """Say whether ``whole`` does first what ``part`` does, and nothing in it reacts to that."""
+    if part.errors or whole.errors:
+        return False
+    states = [*state_hashes(part, str).items()]
+    if [*state_hashes(whole, str).items()][: len(states)] != states:
+        return False
+    known = {str(chunk[key]) for chunk in part.chunks for key in ("__id__", "name", "__sls__")}
+    later = whole.chunks[len(part.chunks) :]
+    reacts = any(known & set(_reacted_to(chunk)) for chunk in later)
+    return not reacts and not any(chunk.get("listen") for chunk in part.chunks)
+
+
+def _reacted_to(chunk: Mapping[str, Any]) -> Iterable[str]:
+    for key, requisites in chunk.items():
+        if key.startswith(_REACTIVE) and isinstance(requisites, list):
+            for requisite in requisites:
+                found = requisite.values() if isinstance(requisite, Mapping) else [requisite]
+                yield from map(str, found)

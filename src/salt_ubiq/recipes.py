@@ -1,0 +1,58 @@
+"""
+The images that were built on this host, and their recipes: the label on an image has
+only the digest, and an explanation needs the whole.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Collection
+from contextlib import suppress
+from pathlib import Path
+
+from salt_ubiq.recipe import Recipe
+from salt_ubiq.workspace import Workspace
+
+
+class Recipes:
+    """They are hashes only, and readable by their owner alone; with them, whose they are."""
+
+    def __init__(self, workspace: Workspace) -> None:
+        self._path = workspace.path / "recipes"
+        self._images = self._path / "images"
+        self._images.mkdir(parents=True, exist_ok=True)
+        self._path.chmod(0o700)
+
+    def save(self, recipe: Recipe, image_id: str) -> None:
+        """Keep the recipe of an image that was built."""
+        self._write(self._path / f"{recipe.digest}.json", json.dumps(recipe.to_dict()))
+        self._write(self._images / image_id.partition(":")[2], recipe.digest)
+
+    def _write(self, path: Path, text: str) -> None:
+        new = path.with_name(f".{path.name}.{os.getpid()}")
+        new.write_text(text)
+        new.rename(path)
+
+    @property
+    def images(self) -> frozenset[str]:
+        """The IDs of all images that were built here, on the engine still or not."""
+        return frozenset(f"sha256:{path.name}" for path in self._images.glob("[!.]*"))
+
+    def load(self, digest: str) -> Recipe | None:
+        """Return the recipe of that digest, ``None`` where it was made elsewhere."""
+        with suppress(OSError, ValueError, TypeError):
+            return Recipe(**json.loads((self._path / f"{digest}.json").read_text()))
+        return None
+
+    def keep(self, image_ids: Collection[str]) -> None:
+        """Forget all other images, and the recipes that only they have."""
+        digests = set()
+        for path in self._images.glob("[!.]*"):
+            if f"sha256:{path.name}" in image_ids:
+                digests.add(path.read_text())
+            else:
+                path.unlink(missing_ok=True)
+        for path in self._path.glob("*.json"):
+            if path.stem not in digests:
+                path.unlink(missing_ok=True)

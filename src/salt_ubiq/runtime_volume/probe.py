@@ -1,0 +1,86 @@
+"""
+Ask a server in this container until it answers as it should: ``python3 -c TEXT QUESTION``.
+
+QUESTION
+    JSON: ``port`` and ``timeout`` (seconds); for HTTP also ``path``, ``host``, ``status``, ``text``
+
+Ends with 0, or with 1 and a sentence that says what was seen last. Not in the
+volume: the text is sent along, so that the Python of any image can run it.
+"""
+
+import http.client
+import json
+import signal
+import socket
+import sys
+import time
+
+ADDRESS = "127.0.0.1"
+INTERVAL = 0.1  # seconds
+LONGEST = 10 * 1024 * 1024  # bytes of an answer
+
+
+class TimeUp(BaseException):
+    pass
+
+
+class Probe:
+    """``seen`` is what is wrong, as far as it is known."""
+
+    def __init__(self, port, path=None, host=None, status=None, text=None):
+        self.port, self.path, self.host, self.status, self.text = port, path, host, status, text
+        self.seen = self.closed = "nothing accepts connections on port %d" % port
+
+    def answers(self):
+        self.seen = self.closed
+        try:
+            return self.accepts() if self.path is None else self.serves()
+        except (OSError, http.client.HTTPException) as exc:
+            if self.seen != self.closed:
+                self.seen += " (%s)" % " ".join(str(exc).split())
+            return False
+
+    def accepts(self):
+        socket.create_connection((ADDRESS, self.port)).close()
+        return True
+
+    def serves(self):
+        connection = http.client.HTTPConnection(ADDRESS, self.port)
+        connection.connect()
+        request = "GET %s on port %d" % (self.path, self.port)
+        self.seen = request + " gets no whole answer"
+        try:
+            connection.request("GET", self.path, headers={"Host": self.host})
+            answer = connection.getresponse()
+            body = answer.read(LONGEST)
+        finally:
+            connection.close()
+        if answer.status != self.status:
+            said = "%d %s" % (answer.status, answer.reason)
+            self.seen = "%s answers %s, not %d," % (request, said.strip(), self.status)
+            return False
+        charset = answer.headers.get_content_charset("utf-8")
+        self.seen = "%s answers %d without the text %r" % (request, self.status, self.text)
+        return self.text is None or self.text in body.decode(charset, "replace")
+
+
+def time_is_up(*_):
+    raise TimeUp
+
+
+def main(timeout, **question):
+    probe = Probe(**question)
+    # It ends every wait, for a server that answers a byte a minute, too; and comes
+    # again, as Python drops what is raised while it cleans up.
+    signal.signal(signal.SIGALRM, time_is_up)
+    signal.setitimer(signal.ITIMER_REAL, timeout, 1)
+    try:
+        while not probe.answers():
+            time.sleep(INTERVAL)
+    except TimeUp:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        sys.exit("%s after %g s" % (probe.seen, timeout))
+
+
+if __name__ == "__main__":
+    main(**json.loads(sys.argv[1]))

@@ -1,0 +1,303 @@
+"""What an image's labels say, and where they say nothing."""
+
+import importlib.metadata
+import os
+import subprocess
+from datetime import datetime, timedelta, timezone
+
+import pytest
+
+from salt_ubiq.catalogue import Base, Service
+from salt_ubiq.engine import ImageInfo
+from salt_ubiq.labels import (
+    Checkout,
+    checkout_of,
+    of_base,
+    of_service,
+    state_roots,
+    without_credentials,
+)
+
+OCI, OURS = "org.opencontainers.image", "org.salt-ubiq"
+PARENT_ID = f"sha256:{'a' * 64}"
+DIGEST, OTHER = f"sha256:{'b' * 64}", f"sha256:{'c' * 64}"
+TREE = Checkout("0123abc", "https://example.org/states")
+
+
+def service(**keys):
+    given = {"repository": "team/web", "tags": "7, latest", "base": "debian", "mods": "admin, web"}
+    return Service(name="web", path="ubiq:services:web", **{**given, **keys})
+
+
+def parent(labels=None, digests=()):
+    return ImageInfo(PARENT_ID, {"Labels": labels}, 1, digests=digests)
+
+
+def labels_of(declared=None, on=None, name="debian:12", checkout=TREE):
+    created = datetime(2026, 1, 2, 3, 4, 5, 678, tzinfo=timezone(timedelta(hours=1)))
+    return of_service(
+        declared or service(), on or parent(), name, run="r1", created=created, checkout=checkout
+    )
+
+
+def test_a_services_labels_say_what_it_is_and_comes_from():
+    assert labels_of() == {
+        f"{OCI}.created": "2026-01-02T02:04:05Z",
+        f"{OCI}.revision": "0123abc",
+        f"{OCI}.source": "https://example.org/states",
+        f"{OCI}.base.name": "debian:12",
+        f"{OCI}.base.digest": PARENT_ID,
+        f"{OCI}.title": "web",
+        f"{OCI}.version": "7",
+        f"{OURS}.image": "web",
+        f"{OURS}.run": "r1",
+        f"{OURS}.mods": "admin,web",
+        f"{OURS}.salt-version": importlib.metadata.version("salt"),
+    }
+
+
+def test_without_a_checkout_there_are_no_labels_of_it():
+    assert not {f"{OCI}.revision", f"{OCI}.source"} & labels_of(checkout=None).keys()
+
+
+def test_what_a_parent_says_of_itself_is_emptied_where_nothing_is_known_instead():
+    inherited = {f"{OCI}.{name}": "of the parent" for name in ("revision", "source", "vendor")}
+    labels = labels_of(on=parent(inherited), checkout=Checkout("0123abc", None))
+    assert labels[f"{OCI}.revision"] == "0123abc"
+    assert labels[f"{OCI}.source"] == ""
+    assert f"{OCI}.vendor" not in labels
+    assert labels_of(on=parent(inherited), checkout=None)[f"{OCI}.revision"] == ""
+
+
+def test_the_catalogues_own_labels_go_over_ours_but_for_salt_ubiqs():
+    declared = service(
+        config={"labels": {f"{OCI}.version": "7.1", f"{OCI}.source": "x", f"{OURS}.run": "x"}}
+    )
+    labels = labels_of(declared)
+    assert not {f"{OCI}.version", f"{OCI}.source"} & labels.keys()
+    assert labels[f"{OURS}.run"] == "r1"
+
+
+def test_no_label_has_a_value_of_pillar():
+    labels = labels_of(service(pillar={"web": {"password": "geheim"}, "colour": "geheim"}))
+    assert "geheim" not in str(labels)
+
+
+@pytest.mark.parametrize(
+    ("name", "digests", "expected"),
+    [
+        ("debian:12", (), PARENT_ID),
+        ("debian:12", (f"debian@{DIGEST}",), DIGEST),
+        ("team/debian", (f"debian@{OTHER}", f"team/debian@{DIGEST}"), DIGEST),
+        ("host:5000/debian", (f"debian@{OTHER}", f"host:5000/debian@{DIGEST}"), DIGEST),
+        ("docker.io/library/debian:12", (f"debian@{DIGEST}",), DIGEST),
+    ],
+)
+def test_the_bases_digest_is_the_registrys_or_its_id(name, digests, expected):
+    labels = labels_of(on=parent(digests=digests), name=name)
+    assert labels[f"{OCI}.base.digest"] == expected
+
+
+def test_an_id_is_no_name_of_a_base():
+    inherited = parent({f"{OCI}.base.name": "scratch"})
+    assert labels_of(on=inherited, name=PARENT_ID)[f"{OCI}.base.name"] == ""
+
+
+def test_a_bases_labels_are_the_same_for_the_same_input_and_hide_those_of_its_from():
+    base = Base(name="debian", path="", repository="team/debian", tags=["12"], dockerfile="/x")
+    assert of_base(base, "FROM debian:12") == {
+        f"{OCI}.title": "debian",
+        f"{OCI}.version": "12",
+        f"{OURS}.image": "debian",
+        **dict.fromkeys(
+            [f"{OCI}.{name}" for name in "created revision source base.name base.digest".split()]
+            + [f"{OURS}.{name}" for name in ("run", "mods", "salt-version")],
+            "",
+        ),
+    }
+
+
+def test_a_base_that_is_from_one_image_says_from_which():
+    base = Base(name="debian", path="", repository="team/debian", dockerfile="/x")
+    labels = of_base(base, "FROM debian:12", parent(digests=(f"debian@{DIGEST}",)), "debian:12")
+    assert labels[f"{OCI}.base.name"] == "debian:12"
+    assert labels[f"{OCI}.base.digest"] == DIGEST
+
+
+def test_what_a_dockerfile_says_of_a_label_is_left_to_it():
+    base = Base(name="debian", path="", repository="team/debian", dockerfile="/x")
+    labels = of_base(base, f'FROM debian\nLABEL {OCI}.source="https://x" {OCI}.title=Mine\n')
+    assert not {f"{OCI}.source", f"{OCI}.title"} & labels.keys()
+    assert labels[f"{OCI}.revision"] == ""
+
+
+@pytest.mark.parametrize(
+    ("url", "expected"),
+    [
+        ("https://example.org/states.git", "https://example.org/states.git"),
+        ("https://me:geheim@example.org:8443/states", "https://example.org:8443/states"),
+        ("https://geheim@example.org/states", "https://example.org/states"),
+        ("https://me:a@geheim@example.org/states", "https://example.org/states"),
+        ("https://me:geheim/x@example.org/states", None),
+        ("https://geheim/x@example.org/states", None),
+        ("https://example.org/states?token=geheim#geheim", "https://example.org/states"),
+        ("https://[::1]:8443/states", "https://[::1]:8443/states"),
+        ("ssh://git:geheim@example.org/states", "ssh://git@example.org/states"),
+        ("git@example.org:team/states.git", "git@example.org:team/states.git"),
+        ("me:geheim@example.org:states", None),
+        ("/srv/git/states", None),
+        ("../states", None),
+        ("file:///srv/git/states", None),
+        ("ext::sh -c geheim", None),
+        ("", None),
+    ],
+)
+def test_a_source_is_a_url_without_credentials(url, expected):
+    assert without_credentials(url) == expected
+
+
+def test_only_a_host_with_its_own_states_has_roots():
+    opts = {"file_client": "local", "file_roots": {"base": ["/srv/a", "/srv/b"]}}
+    assert [str(root) for root in state_roots(opts, "base")] == ["/srv/a", "/srv/b"]
+    assert state_roots(opts, "dev") == ()
+    assert state_roots({**opts, "file_client": "remote"}, "base") == ()
+    assert state_roots({"file_client": "local", "file_roots": None}, "base") == ()
+
+
+class Tree:
+    """A git checkout."""
+
+    def __init__(self, path):
+        self.path = path
+        self.git("init", "-q")
+
+    def git(self, *arguments):
+        identity = ["-c", "user.name=x", "-c", "user.email=x@example.org"]
+        done = subprocess.run(
+            ["git", "-C", self.path, *identity, *arguments],
+            check=True, capture_output=True, text=True,
+        )  # fmt: skip
+        return done.stdout.strip()
+
+    def file(self, path, text=""):
+        target = self.path / path
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_text(text)
+
+    def commit(self):
+        self.git("add", "-A")
+        self.git("commit", "-q", "-m", "x")
+        return self.git("rev-parse", "HEAD")
+
+
+@pytest.fixture
+def new_tree(tmp_path):
+    def make(name="tree"):
+        path = tmp_path / name
+        path.mkdir(parents=True)
+        return Tree(path)
+
+    return make
+
+
+@pytest.fixture
+def tree(new_tree):
+    """A checkout with three SLS modules in the directory ``states``."""
+    tree = new_tree()
+    for path in ("web.sls", "admin/init.sls", "db/server.sls"):
+        tree.file(f"states/{path}")
+    tree.commit()
+    return tree
+
+
+def test_the_checkout_of_states_is_found_from_a_root_inside_it(tree):
+    tree.git("remote", "add", "origin", "https://me:geheim@example.org/states")
+    found = checkout_of(["web", "admin", "db.server"], [tree.path / "states"])
+    assert found == Checkout(tree.git("rev-parse", "HEAD"), "https://example.org/states")
+
+
+def test_a_source_is_not_what_git_rewrites_it_to(tree):
+    tree.git("remote", "add", "origin", "https://example.org/states")
+    tree.git("config", "url.https://geheim.example.net/.insteadOf", "https://example.org/")
+    found = checkout_of(["web"], [tree.path / "states"])
+    assert found and found.source == "https://example.org/states"
+
+
+@pytest.mark.parametrize("path", ["states/web.sls", "states/new.sls", "pillar/top.sls"])
+def test_a_tree_with_changes_is_dirty(tree, path):
+    revision = tree.git("rev-parse", "HEAD")
+    tree.file(path, "changed: {}\n")
+    found = checkout_of(["web"], [tree.path / "states"])
+    assert found == Checkout(f"{revision}-dirty", None)
+
+
+def test_states_match_globs_as_salts_do(tree):
+    assert checkout_of(["a*", "db.*"], [tree.path / "states"])
+    assert checkout_of(["x*"], [tree.path / "states"]) is None
+    assert checkout_of(["**b"], [tree.path / "states"])
+
+
+def test_the_first_root_that_has_a_module_counts(tree, new_tree):
+    other = new_tree("other")
+    other.file("web.sls")
+    revision = other.commit()
+    found = checkout_of(["web"], [tree.path, other.path, tree.path / "states"])
+    assert found and found.revision == revision
+
+
+def test_modules_of_two_checkouts_are_of_none(tree, new_tree):
+    other = new_tree("other")
+    other.file("cache.sls")
+    other.commit()
+    assert checkout_of(["web", "cache"], [tree.path / "states", other.path]) is None
+
+
+def test_a_module_that_is_not_on_this_host_is_of_no_checkout(tree):
+    assert checkout_of(["web", "from-gitfs"], [tree.path / "states"]) is None
+    assert checkout_of(["web"], [tree.path / "nowhere"]) is None
+    assert checkout_of(["web"], []) is None
+
+
+def test_a_linked_module_is_of_the_checkout_that_it_is_in(tree, tmp_path):
+    (tmp_path / "root").mkdir()
+    (tmp_path / "root" / "web.sls").symlink_to(tree.path / "states" / "web.sls")
+    assert checkout_of(["web"], [tmp_path / "root"])
+
+
+def test_states_that_a_checkout_around_them_ignores_are_not_of_it(tree):
+    tree.file(".gitignore", "elsewhere/\n")
+    tree.commit()
+    tree.file("elsewhere/mail.sls")
+    assert checkout_of(["mail"], [tree.path / "elsewhere"]) is None
+
+
+def test_no_repository_no_commit_no_git_is_no_checkout(tmp_path, new_tree, tree, monkeypatch):
+    (tmp_path / "web.sls").write_text("")
+    monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
+    assert checkout_of(["web"], [tmp_path]) is None
+    empty = new_tree("empty")
+    empty.file("web.sls")
+    assert checkout_of(["web"], [empty.path]) is None
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert checkout_of(["web"], [tree.path / "states"]) is None
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="gives a file to another user")
+def test_a_checkout_that_git_does_not_trust_is_none(tree, monkeypatch, tmp_path):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.delenv("SUDO_UID", raising=False)
+    for path in (tree.path, tree.path / ".git"):
+        os.chown(path, 12345, 12345)
+    assert checkout_of(["web"], [tree.path / "states"]) is None
+
+
+def test_git_is_asked_about_the_states_even_in_a_hook_of_another_repository(
+    tree, new_tree, monkeypatch
+):
+    other = new_tree("other")
+    other.file("x")
+    other.commit()
+    revision = tree.git("rev-parse", "HEAD")
+    monkeypatch.setenv("GIT_DIR", str(other.path / ".git"))
+    found = checkout_of(["web"], [tree.path / "states"])
+    assert found and found.revision == revision
