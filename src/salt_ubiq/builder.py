@@ -40,7 +40,6 @@ from salt_ubiq.saltcall import SaltContainer
 from salt_ubiq.site import Site
 from salt_ubiq.slsbuild import SlsBuild
 from salt_ubiq.thin import Thin
-
 from salt_ubiq.verify import verify
 from salt_ubiq.workspace import Slot, Workspace
 
@@ -75,34 +74,46 @@ class Builder:
         self.recipes = Recipes(self.workspace)
         self.run = run or new_run_id()
 
-    def build(self, image: Base | Service, force: bool = False) -> Result:
+    def build(
+        self, image: Base | Service, forced: Sequence[str] = (), since: float | None = None
+    ) -> Result:
         """
         Build an image whose parent is there, prove that it works, and move its tags.
 
-        force
-            build it even if it is what is declared
+        forced
+            why to build it even if it is what is declared
+
+        since
+            when: use nothing that was made before then, of the engine's build cache
+            and of shared layers; ``None`` to use what there is
 
         Raises :class:`~salt_ubiq.errors.UbiqError`; then the tags are as they were.
         """
         started = time.monotonic()
         waiting = f"{image.name}: waiting for another build of it to end"
         with self.workspace.lock(f"image-{image.name}", waiting):
-            reasons = ["forced"] if force else self.reasons(image)
+            reasons = list(forced) or self.reasons(image)
             if not reasons:
                 return self.up_to_date(image, started)
             log.info("%s: %s", image.name, in_short(reasons))
-            return self._build(image, reasons, started)
+            return self._build(image, reasons, since, started)
 
-    def _build(self, image: Base | Service, reasons: Sequence[str], started: float) -> Result:
+    def _build(
+        self,
+        image: Base | Service,
+        reasons: Sequence[str],
+        since: float | None,
+        started: float,
+    ) -> Result:
         with self._logged_site(image) as site:
             old = self.engine.image(image.reference)
             if isinstance(image, Service) and image.keep_failed:
                 self.engine.remove_image(image.failed_reference)  # of an earlier failure
             try:
                 if isinstance(image, Base):
-                    made = self._build_base(image, site)
+                    made = self._build_base(image, site, since is not None)
                 else:
-                    made = self._build_service(image, site)
+                    made = self._build_service(image, site, since)
                 warnings = self._prove(image, made, site)
                 self.engine.tag(made.image.id, image.references)
             except BuildError as exc:
@@ -186,13 +197,13 @@ class Builder:
         build = self._sls_build(image, self._parent(image), site)
         return build.recipe_of(build.compiled())
 
-    def _build_base(self, base: Base, site: Site) -> _Made:
-        recipe, image_id = dockerfile.build(base, site)
+    def _build_base(self, base: Base, site: Site, anew: bool) -> _Made:
+        recipe, image_id = dockerfile.build(base, site, anew)
         return _Made(self.engine.existing(image_id), None, States(), recipe, None)
 
-    def _build_service(self, service: Service, site: Site) -> _Made:
+    def _build_service(self, service: Service, site: Site, since: float | None) -> _Made:
         parent = self._parent(service)
-        layers = SharedLayers(site, partial(self._sls_build, parent=parent, site=site))
+        layers = SharedLayers(site, partial(self._sls_build, parent=parent, site=site), since)
         beginnings = self._catalogue.shared_beginnings(service)
         try:
             foundation = layers.foundation(service, beginnings, parent)
@@ -232,7 +243,8 @@ class Builder:
     ) -> tuple[list[str], list[str]]:
         """What of its checks fails, and what is not as it should be."""
         ensured = partial(self._runtime.ensure, info) if self._runtime else None
-        failures = verify(image, info.id, self.engine, site.slot.name, ensured, site.log_line)
+        found = verify(image, info.id, self.engine, site.slot.name, ensured, site.log_line)
+        failures = [site.clean(failure) for failure in found]
         if build is None or not isinstance(image, Service) or not image.converged:
             return failures, []
         repeated = [
@@ -256,11 +268,13 @@ class Builder:
                 build = self._sls_build(image, self._parent(image), site)
             return self._verified(image, found, build, site)
 
-    def attempt(self, image: Base | Service, force: bool = False) -> Result:
+    def attempt(
+        self, image: Base | Service, forced: Sequence[str] = (), since: float | None = None
+    ) -> Result:
         """Build an image as :meth:`build` does; a failure is a result, too."""
         started = time.monotonic()
         try:
-            return self.build(image, force)
+            return self.build(image, forced, since)
         except UbiqError as exc:
             failed = exc.failed if isinstance(exc, StatesFailed) else ()
             return Result(

@@ -198,7 +198,7 @@ class Check(_Declaration):
     ``environment`` is for the container in which the check runs, ``timeout`` is in seconds.
     """
 
-    cmd: Command | None = None
+    cmd: Annotated[Command, Field(min_length=1)] | None = None
     file: AbsolutePath | None = None
     port: Annotated[int, Field(gt=0, lt=65536)] | None = None
     http: HttpAnswer | None = None

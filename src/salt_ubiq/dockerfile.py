@@ -38,18 +38,21 @@ _FROM = re.compile(
 _VARIABLE = re.compile(r"\$\{?(?P<name>\w+)(?::-(?P<default>[^}]*))?\}?")
 
 
-def build(base: Base, site: Site) -> tuple[Recipe, str]:
+def build(base: Base, site: Site, anew: bool = False) -> tuple[Recipe, str]:
     """
     Build ``base``, first its FROM where that is to be bootstrapped.
+
+    anew
+        use nothing that is there already: neither FROM nor cached steps
 
     Returns its recipe and the image's ID. Raises
     :class:`~salt_ubiq.errors.BuildError`; then there is no image, and no layer of it.
     """
-    if base.bootstrap and not site.engine.image(base.bootstrap.image):
+    if base.bootstrap and (anew or not site.engine.image(base.bootstrap.image)):
         bootstrap.make(base.bootstrap, site.engine)
     log.info("%s: building %s", base.name, base.dockerfile)
     with _context(base, site) as context:
-        _pull_missing(base, context, site)
+        _pull_froms(base, context, site, anew)
         made_of = _recipe(base, context, site, {})
         run = _Run(base.name, site)
         image_id = run.image_of(
@@ -59,6 +62,7 @@ def build(base: Base, site: Site) -> tuple[Recipe, str]:
                 labels={**_labels(base, context, site, made_of), RECIPE: made_of.digest},
                 network_mode=base.network_mode,
                 timeout=int(base.timeout),
+                nocache=anew,
             )
         )
         return made_of, image_id
@@ -87,15 +91,19 @@ def _labels(base: Base, context: Path, site: Site, made_of: Recipe) -> dict[str,
 def _recipe(base: Base, context: Path, site: Site, known: Mapping[str, str]) -> Recipe:
     parents = {}
     for reference in _froms((context / "Dockerfile").read_text(), base.buildargs):
+        if base.bootstrap and reference == base.bootstrap.image:
+            parents[reference] = base.bootstrap.model_dump_json()  # its ID is this host's alone
+            continue
         found = site.engine.image(reference)
         parents[reference] = found.id if found else known.get(reference, "")
     return recipe.of_base(base, parents, _hashes(context, base.dockerfile.rstrip("/")))
 
 
-def _pull_missing(base: Base, context: Path, site: Site) -> None:
+def _pull_froms(base: Base, context: Path, site: Site, anew: bool) -> None:
     """Have all that the Dockerfile is FROM, so that the recipe can tell what that was."""
     for reference in _froms((context / "Dockerfile").read_text(), base.buildargs):
-        if site.engine.image(reference) is None:
+        made_here = base.bootstrap and reference == base.bootstrap.image
+        if not made_here and (anew or site.engine.image(reference) is None):
             try:
                 site.engine.pull(reference)
             except EngineError as exc:

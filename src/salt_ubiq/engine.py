@@ -50,6 +50,11 @@ class ImageInfo:
     digests: tuple[str, ...] = ()
     """``repository@sha256:…``, as registries know it."""
 
+    @property
+    def made_at(self) -> float:
+        """When it was made, in whole seconds since 1970."""
+        return datetime.fromisoformat(f"{self.created[:19]}+00:00").timestamp()
+
 
 @dataclass(frozen=True)
 class ListedImage:

@@ -25,6 +25,7 @@ def build_all(
     tgt_type: str,
     jobs: int | None,
     force: bool,
+    refresh: bool,
     runs: Runs,
     fire: Callable[[str, Mapping[str, Any]], None],
 ) -> tuple[dict[str, dict[str, Any]], int]:
@@ -59,11 +60,14 @@ def build_all(
     }
 
     # Whether an image is up to date only a minion that has it can tell.
-    steps = plan.steps(images, names, lambda _: ["asked for"], force)
-    forced = frozenset(step.image.name for step in steps if step.forced)
+    steps = plan.steps(images, names, lambda _: ["asked for"])
+    forced = plan.all_forced(images, names) if force else {}
+    arguments = {
+        image.name: {"force": image.name in forced, "refresh": refresh} for image in images
+    }
 
     def executor(progress: Progress) -> MinionExecutor:
-        return MinionExecutor(client, minions, functions, forced, progress.refresh)
+        return MinionExecutor(client, minions, functions, arguments, progress.refresh)
 
     results, status = conductor.conduct(steps, executor, jobs, runs, new_run_id(), fire)
     return {name: result.to_dict() for name, result in results.items()}, status

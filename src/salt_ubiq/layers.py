@@ -46,11 +46,17 @@ class SharedLayers:
 
     sls_build
         makes the build of a service with those labels
+
+    since
+        when: use no layer that was made before then
     """
 
-    def __init__(self, site: Site, sls_build: Callable[..., SlsBuild]) -> None:
+    def __init__(
+        self, site: Site, sls_build: Callable[..., SlsBuild], since: float | None = None
+    ) -> None:
         self._site = site
         self._sls_build = sls_build
+        self._since = int(since or 0)
 
     def foundation(
         self, service: Service, beginnings: Iterable[tuple[str, ...]], parent: ImageInfo
@@ -96,7 +102,7 @@ class SharedLayers:
         title = f"the layer of {', '.join(mods)}"
         with self._site.workspace.lock(f"shared-{recipe.digest}", f"{title}: another builds it"):
             found = engine.image(reference)
-            if found is None:
+            if found is None or found.made_at < self._since:
                 log.info("%s, which several services share: building", title)
                 self._site.log_line(f"{title}:")
                 build.run(on)

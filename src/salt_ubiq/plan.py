@@ -4,14 +4,17 @@ From what is asked for to what is to be built.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 from salt_ubiq import catalogue, graph
 from salt_ubiq.catalogue import Base, Catalogue, Service
 from salt_ubiq.engine import Engine
 from salt_ubiq.errors import BuildError, CatalogueError, Problem, UnknownImage
+
+FORCED = "forced"
 
 
 def service(images: Catalogue, name: str, given: Mapping[str, Any]) -> Service:
@@ -73,13 +76,13 @@ class Step:
         why it is built; none where it is up to date
 
     forced
-        build it even if it turns out to be up to date
+        why it is built even if it turns out to be up to date
     """
 
     image: Base | Service
     parents: tuple[str, ...]
     reasons: tuple[str, ...]
-    forced: bool = False
+    forced: tuple[str, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data, as the loader modules return it."""
@@ -96,7 +99,7 @@ def steps(
     images: Catalogue,
     patterns: Iterable[str],
     reasons: Callable[[Base | Service], Iterable[str]],
-    force: bool = False,
+    forced: Mapping[str, Sequence[str]] = MappingProxyType({}),
 ) -> list[Step]:
     """
     What becomes of images and of all they are built from, parents first.
@@ -108,20 +111,24 @@ def steps(
         says why an image whose parents are up to date has to be built; nothing
         where it is up to date, too
 
-    force
-        build those that are asked for in any case
+    forced
+        the images to build in any case, and why
     """
     edges = images.edges
-    asked = set(graph.select(edges, patterns))
-    needed = set(graph.with_parents(edges, asked))
+    needed = set(graph.with_parents(edges, graph.select(edges, patterns)))
     found: dict[str, Step] = {}
     for name in graph.build_order(edges):
         if name in needed:
             parents = tuple(parent for parent in edges[name] if found[parent].reasons)
-            forced = force and name in asked
-            why = [f"parent {parent} is built" for parent in parents] + ["forced"] * forced
-            found[name] = Step(images[name], parents, tuple(why or reasons(images[name])), forced)
+            own = tuple(forced.get(name, ()))
+            why = (*(f"parent {parent} is built" for parent in parents), *own)
+            found[name] = Step(images[name], parents, why or tuple(reasons(images[name])), own)
     return list(found.values())
+
+
+def all_forced(images: Catalogue, patterns: Iterable[str]) -> dict[str, Sequence[str]]:
+    """The images that are asked for, to be built in any case."""
+    return dict.fromkeys(graph.select(images.edges, patterns), (FORCED,))
 
 
 def status(

@@ -112,8 +112,9 @@ def test_an_argument_named_build_is_the_catalogues_key_whatever_else_is_given(im
 
 def planned(images, patterns=(), stale=(), force=False):
     """The plan where the images in ``stale`` have a reason of their own."""
+    forced = plan.all_forced(images, patterns) if force else {}
     steps = plan.steps(
-        images, patterns, lambda image: ["no image"] if image.name in stale else [], force
+        images, patterns, lambda image: ["no image"] if image.name in stale else [], forced
     )
     return {step.image.name: step.reasons for step in steps}
 

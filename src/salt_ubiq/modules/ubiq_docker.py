@@ -9,6 +9,7 @@ applying SLS modules to a base, to another service or to any other image.
 """
 
 import os
+import time
 from contextlib import contextmanager
 from datetime import datetime, timezone
 
@@ -17,12 +18,14 @@ from salt.exceptions import CommandExecutionError, SaltInvocationError
 try:
     from salt_ubiq import catalogue as _catalogue
     from salt_ubiq import conductor as _conductor
+    from salt_ubiq import graph as _graph
     from salt_ubiq import packages as _packages
     from salt_ubiq import plan as _plan
     from salt_ubiq import prune as _prune
     from salt_ubiq import readiness as _readiness
     from salt_ubiq.builder import Builder as _Builder
     from salt_ubiq.errors import UbiqError as _UbiqError
+    from salt_ubiq.outdated import Lookout as _Lookout
     from salt_ubiq.runs import Runs as _Runs
     from salt_ubiq.workers.local import LocalExecutor as _LocalExecutor
     from salt_ubiq.workspace import Workspace as _Workspace
@@ -79,7 +82,7 @@ def catalogue():
         return _catalogue.parse(_declared()).to_dict()
 
 
-def build_base(name, force=False):
+def build_base(name, force=False, refresh=False):
     """
     Build a base from its Dockerfile and point its tags to it, unless it is up to date.
 
@@ -101,6 +104,9 @@ def build_base(name, force=False):
         Build it even if it is up to date; the engine's own build cache is used
         nevertheless.
 
+    refresh
+        Build it, and anew, if something has moved under it (:py:func:`outdated`).
+
     CLI Example:
 
     .. code-block:: bash
@@ -112,7 +118,7 @@ def build_base(name, force=False):
         base = images[name]
         if base not in images.bases:
             raise SaltInvocationError(f"'{name}' is a service: use ubiq_docker.build_service")
-        return _builder(images).build(base, force).to_dict()
+        return _build(images, _builder(images), base, force, refresh).to_dict()
 
 
 def build_service(
@@ -123,6 +129,7 @@ def build_service(
     extra_filerefs=None,
     pillar=None,
     force=False,
+    refresh=False,
     **kwargs,
 ):
     """
@@ -158,6 +165,10 @@ def build_service(
     force
         Build it even if it is up to date.
 
+    refresh
+        Build it, and what it is built from, anew if something has moved under it
+        (:py:func:`outdated`).
+
     saltenv, config, timeout, network_mode, verify, converged, keep_failed, …
         As in the catalogue. All further arguments go to ``docker.create`` for
         the build container alone.
@@ -181,22 +192,17 @@ def build_service(
     with _salt_errors():
         images = _catalogue.parse(_declared())
         service = _plan.service(images, name, given)
-        builder = _builder(images)
-        parent = images.parent_of(service)
-        for step in _plan.steps(images, [parent.name], builder.reasons) if parent else ():
-            if step.reasons:
-                builder.build(step.image)
-        return builder.build(service, force).to_dict()
+        return _build(images, _builder(images), service, force, refresh).to_dict()
 
 
-def plan(*names, force=False):
+def plan(*names, force=False, refresh=False):
     """
     Say what :py:func:`build_all` would build, in order, and why; build nothing.
 
     Returns a list of dictionaries: ``name``, ``image``, ``action`` (``build`` or
     ``up-to-date``), ``parents`` (those that would be built before it) and ``reasons``.
 
-    names, force
+    names, force, refresh
         as of :py:func:`build_all`
 
     CLI Example:
@@ -207,11 +213,11 @@ def plan(*names, force=False):
     """
     with _salt_errors():
         images = _catalogue.parse(_declared())
-        reasons = _builder(images).reasons
-        return [step.to_dict() for step in _plan.steps(images, names, reasons, force)]
+        steps = _steps(images, _builder(images), names, force, refresh)
+        return [step.to_dict() for step in steps]
 
 
-def build_all(*names, jobs=None, force=False):
+def build_all(*names, jobs=None, force=False, refresh=False):
     """
     Build all images of the catalogue, or those that are named, and what they are
     built from, in order and as many at once as there are slots; what is up to date
@@ -232,6 +238,9 @@ def build_all(*names, jobs=None, force=False):
     force
         Build the images that are named, or all, even if they are up to date.
 
+    refresh
+        Build anew also those under which something has moved (:py:func:`outdated`).
+
     CLI Example:
 
     .. code-block:: bash
@@ -242,14 +251,15 @@ def build_all(*names, jobs=None, force=False):
     with _salt_errors():
         images = _catalogue.parse(_declared())
         builder = _builder(images)
-        steps = _plan.steps(images, names, builder.reasons, force)
+        since = time.time() if refresh else None
+        steps = _steps(images, builder, names, force, refresh)
         fresh = {
             step.image.name: builder.up_to_date(step.image) for step in steps if not step.reasons
         }
-        forced = {step.image.name for step in steps if step.forced}
+        forced = {step.image.name: step.forced for step in steps}
 
         def build(name):
-            return _builder(images, builder.run).attempt(images[name], name in forced)
+            return _builder(images, builder.run).attempt(images[name], forced[name], since)
 
         def executor(progress):
             return _LocalExecutor(jobs or os.cpu_count() or 1, build, progress.refresh)
@@ -266,6 +276,31 @@ def build_all(*names, jobs=None, force=False):
         builder.remove_leftovers()
         __context__["retcode"] = status
         return {name: result.to_dict() for name, result in results.items()}
+
+
+def outdated(*names):
+    """
+    Say what has moved under images though nothing of them was changed: newer packages
+    for what is installed in them, another image where what they are FROM comes from.
+
+    Returns by name ``{"outdated": bool, "packages": {name: {"installed": …,
+    "available": …}}, "moved": [reference, …]}``. Packages count for the image that
+    building anew would help: not those of its parent.
+
+    names
+        as of :py:func:`build_all`
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt-call --local ubiq_docker.outdated moodle-web
+    """
+    with _salt_errors():
+        images = _catalogue.parse(_declared())
+        lookout = _lookout(images, _builder(images))
+        found = _graph.select(images.edges, names)
+        return {name: lookout.outdated(images[name]).to_dict() for name in found}
 
 
 def status(*names):
@@ -447,6 +482,30 @@ def prune(*kinds, days=0, test=False):
     with _salt_errors():
         builder = _builder(_catalogue.parse(_declared()))
         return _prune.prune(builder, kinds or _prune.DEFAULT, float(days), test)
+
+
+def _build(images, builder, image, force, refresh):
+    """Build an image, and before it what of its parents is not up to date."""
+    since = time.time() if refresh else None
+    forced = (_plan.FORCED,) if force else ()
+    if refresh:
+        forced = (*forced, *_lookout(images, builder).outdated(image).reasons)
+    parent = images.parent_of(image)
+    for step in _steps(images, builder, [parent.name], False, refresh) if parent else ():
+        if step.reasons:
+            builder.build(step.image, step.forced, since)
+    return builder.build(image, forced, since)
+
+
+def _steps(images, builder, names, force, refresh):
+    forced = _plan.all_forced(images, names) if force else {}
+    if refresh:
+        forced = {**_lookout(images, builder).reasons(names), **forced}
+    return _plan.steps(images, names, builder.reasons, forced)
+
+
+def _lookout(images, builder):
+    return _Lookout(builder, images, lambda _: None)
 
 
 def _declared():

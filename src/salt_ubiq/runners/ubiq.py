@@ -36,7 +36,7 @@ def catalogue():
     return _here("ubiq_docker.catalogue")
 
 
-def plan(*names, force=False):
+def plan(*names, force=False, refresh=False):
     """
     Say what would be built on this machine, in order, and why, as
     :py:func:`ubiq_docker.plan <salt_ubiq.modules.ubiq_docker.plan>` does.
@@ -47,7 +47,7 @@ def plan(*names, force=False):
 
         salt-run ubiq.plan +moodle-web
     """
-    return _here("ubiq_docker.plan", *names, force=force)
+    return _here("ubiq_docker.plan", *names, force=force, refresh=refresh)
 
 
 def status(*names):
@@ -108,7 +108,7 @@ def graph(fmt="text"):
         raise ShownWithoutTraceback(str(exc)) from None
 
 
-def build(name, tgt=None, tgt_type="glob", force=False):
+def build(name, tgt=None, tgt_type="glob", force=False, refresh=False):
     """
     Build one image of the catalogue, as :py:func:`build_all` builds many.
 
@@ -118,10 +118,10 @@ def build(name, tgt=None, tgt_type="glob", force=False):
 
         salt-run ubiq.build moodle-web
     """
-    return build_all(name, tgt=tgt, tgt_type=tgt_type, force=force)
+    return build_all(name, tgt=tgt, tgt_type=tgt_type, force=force, refresh=refresh)
 
 
-def build_all(*names, tgt=None, tgt_type="glob", jobs=None, force=False):
+def build_all(*names, tgt=None, tgt_type="glob", jobs=None, force=False, refresh=False):
     """
     Build all images of the catalogue, or those that are named, in order: on
     this machine, without any daemon, or as jobs on minions.
@@ -145,6 +145,10 @@ def build_all(*names, tgt=None, tgt_type="glob", jobs=None, force=False):
     force
         Build the images that are named, or all, even if they are up to date.
 
+    refresh
+        Build anew also those under which something has moved, as
+        :py:func:`ubiq_docker.outdated <salt_ubiq.modules.ubiq_docker.outdated>` tells.
+
     CLI Example:
 
     .. code-block:: bash
@@ -154,16 +158,18 @@ def build_all(*names, tgt=None, tgt_type="glob", jobs=None, force=False):
     """
     tgt = tgt or __opts__.get("ubiq_builders")
     if tgt:
-        results, retcode = _on_minions(names, tgt, tgt_type, jobs, force)
+        results, retcode = _on_minions(names, tgt, tgt_type, jobs, force, refresh)
     else:
         caller = _caller()
-        results = _call(caller, "ubiq_docker.build_all", *names, jobs=jobs, force=force)
+        results = _call(
+            caller, "ubiq_docker.build_all", *names, jobs=jobs, force=force, refresh=refresh
+        )
         retcode = caller.sminion.functions.pack["__context__"].get("retcode", 0)
     __context__["retcode"] = retcode
     return {"images": results, "retcode": retcode}
 
 
-def _on_minions(names, tgt, tgt_type, jobs, force):
+def _on_minions(names, tgt, tgt_type, jobs, force, refresh):
     from salt_ubiq import farm
     from salt_ubiq.errors import UbiqError
 
@@ -174,7 +180,7 @@ def _on_minions(names, tgt, tgt_type, jobs, force):
             bus.fire_event(data, tag)
 
         try:
-            return farm.build_all(client, names, tgt, tgt_type, jobs, force, _runs(), fire)
+            return farm.build_all(client, names, tgt, tgt_type, jobs, force, refresh, _runs(), fire)
         except UbiqError as exc:
             raise ShownWithoutTraceback(str(exc)) from None
 

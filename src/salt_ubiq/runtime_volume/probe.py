@@ -11,7 +11,6 @@ volume: the text is sent along, so that the Python of any image can run it.
 import http.client
 import json
 import signal
-import socket
 import sys
 import time
 
@@ -25,43 +24,45 @@ class TimeUp(BaseException):
 
 
 class Probe:
-    """``seen`` is what is wrong, as far as it is known."""
+    """``seen`` is what was wrong when last something was."""
 
     def __init__(self, port, path=None, host=None, status=None, text=None):
         self.port, self.path, self.host, self.status, self.text = port, path, host, status, text
         self.seen = self.closed = "nothing accepts connections on port %d" % port
 
     def answers(self):
-        self.seen = self.closed
-        try:
-            return self.accepts() if self.path is None else self.serves()
-        except (OSError, http.client.HTTPException) as exc:
-            if self.seen != self.closed:
-                self.seen += " (%s)" % " ".join(str(exc).split())
-            return False
-
-    def accepts(self):
-        socket.create_connection((ADDRESS, self.port)).close()
-        return True
-
-    def serves(self):
         connection = http.client.HTTPConnection(ADDRESS, self.port)
-        connection.connect()
+        try:
+            connection.connect()
+        except OSError:
+            self.seen = self.closed
+            return False
+        try:
+            return self.path is None or self.serves(connection)
+        finally:
+            connection.close()
+
+    def serves(self, connection):
         request = "GET %s on port %d" % (self.path, self.port)
-        self.seen = request + " gets no whole answer"
+        silent = request + " gets no whole answer"
+        if self.seen == self.closed:  # else an answer that came says more
+            self.seen = silent
         try:
             connection.request("GET", self.path, headers={"Host": self.host})
             answer = connection.getresponse()
             body = answer.read(LONGEST)
-        finally:
-            connection.close()
+        except (OSError, http.client.HTTPException) as exc:
+            self.seen = "%s (%s)" % (silent, " ".join(str(exc).split()))
+            return False
         if answer.status != self.status:
             said = "%d %s" % (answer.status, answer.reason)
             self.seen = "%s answers %s, not %d," % (request, said.strip(), self.status)
             return False
         charset = answer.headers.get_content_charset("utf-8")
-        self.seen = "%s answers %d without the text %r" % (request, self.status, self.text)
-        return self.text is None or self.text in body.decode(charset, "replace")
+        if self.text is not None and self.text not in body.decode(charset, "replace"):
+            self.seen = "%s answers %d without the text %r" % (request, self.status, self.text)
+            return False
+        return True
 
 
 def time_is_up(*_):

@@ -5,7 +5,7 @@ Builds on minions, as jobs of Salt: published, watched and cancelled as any othe
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -62,8 +62,8 @@ class MinionExecutor:
     functions
         for each image the execution function that builds it
 
-    forced
-        the images to build even if they are up to date
+    arguments
+        for each image the keyword arguments of that function
 
     tick
         called about once a second while it waits
@@ -77,13 +77,13 @@ class MinionExecutor:
         client: Any,
         minions: Iterable[Minion],
         functions: Mapping[str, str],
-        forced: Collection[str] = (),
+        arguments: Mapping[str, Mapping[str, Any]],
         tick: Callable[[], None] = lambda: None,
     ) -> None:
         self._client = client
         self._minions = {minion.id: minion for minion in minions}
         self._functions = functions
-        self._forced = forced
+        self._arguments = arguments
         self._tick = tick
         self._homes: dict[str, str] = {}
         self._looked = time.monotonic()
@@ -102,7 +102,7 @@ class MinionExecutor:
             [minion.id],
             self._functions[name],
             [name],
-            kwarg={"force": True} if name in self._forced else None,
+            kwarg=dict(self._arguments[name]),
             tgt_type="list",
             listen=True,
         )
