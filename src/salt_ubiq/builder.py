@@ -8,11 +8,12 @@ the finished new one.
 from __future__ import annotations
 
 import logging
+import os
 import shutil
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timezone
 from functools import cached_property, partial
 from types import MappingProxyType
@@ -27,6 +28,7 @@ from salt_ubiq.errors import (
     EngineError,
     NoTools,
     NotVerified,
+    RegistryError,
     StatesFailed,
     UbiqError,
 )
@@ -34,6 +36,7 @@ from salt_ubiq.layers import SharedLayers
 from salt_ubiq.recipe import Recipe
 from salt_ubiq.recipes import Recipes
 from salt_ubiq.redact import Redactor
+from salt_ubiq.registry import Registry, credentials
 from salt_ubiq.report import Result, States, in_short, new_run_id
 from salt_ubiq.runtime import RuntimeVolume
 from salt_ubiq.saltcall import SaltContainer
@@ -75,10 +78,14 @@ class Builder:
         self.run = run or new_run_id()
 
     def build(
-        self, image: Base | Service, forced: Sequence[str] = (), since: float | None = None
+        self,
+        image: Base | Service,
+        forced: Sequence[str] = (),
+        since: float | None = None,
+        push: bool = False,
     ) -> Result:
         """
-        Build an image whose parent is there, prove that it works, and move its tags.
+        Build an image whose parent is there, prove that it works, move its tags, and push it.
 
         forced
             why to build it even if it is what is declared
@@ -87,16 +94,41 @@ class Builder:
             when: use nothing that was made before then, of the engine's build cache
             and of shared layers; ``None`` to use what there is
 
-        Raises :class:`~salt_ubiq.errors.UbiqError`; then the tags are as they were.
+        push
+            push it even if its declaration does not say so
+
+        Raises :class:`~salt_ubiq.errors.UbiqError`; then the tags are as they were, or the
+        image is complete and not in its registry.
         """
         started = time.monotonic()
         waiting = f"{image.name}: waiting for another build of it to end"
         with self.workspace.lock(f"image-{image.name}", waiting):
+            if image.push and not forced:
+                self._pull_missing(image)
             reasons = list(forced) or self.reasons(image)
-            if not reasons:
-                return self.up_to_date(image, started)
-            log.info("%s: %s", image.name, in_short(reasons))
-            return self._build(image, reasons, since, started)
+            if reasons:
+                log.info("%s: %s", image.name, in_short(reasons))
+                result = self._build(image, reasons, since, started)
+            else:
+                result = self.up_to_date(image, started)
+            if image.push or push:
+                pushed = self.registry.push(image)
+                result = replace(result, pushed=tuple(asdict(each) for each in pushed))
+            return result
+
+    def _pull_missing(self, image: Base | Service) -> None:
+        """Get an image from its registry; whether it is what is declared, its recipe tells."""
+        if self.engine.image(image.reference) is None:
+            try:
+                self.registry.pull(image)
+            except RegistryError as exc:
+                log.warning("%s: can't be pulled, so it is built: %s", image.name, exc)
+
+    @cached_property
+    def registry(self) -> Registry:
+        """Where images are pushed to and pulled from."""
+        logins = credentials(self._pillar, self._opts, os.environ)
+        return Registry(self.engine, self.workspace, self._catalogue.registry, logins)
 
     def _build(
         self,
@@ -269,12 +301,16 @@ class Builder:
             return self._verified(image, found, build, site)
 
     def attempt(
-        self, image: Base | Service, forced: Sequence[str] = (), since: float | None = None
+        self,
+        image: Base | Service,
+        forced: Sequence[str] = (),
+        since: float | None = None,
+        push: bool = False,
     ) -> Result:
         """Build an image as :meth:`build` does; a failure is a result, too."""
         started = time.monotonic()
         try:
-            return self.build(image, forced, since)
+            return self.build(image, forced, since, push)
         except UbiqError as exc:
             failed = exc.failed if isinstance(exc, StatesFailed) else ()
             return Result(

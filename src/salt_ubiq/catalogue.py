@@ -33,9 +33,10 @@ KEY = "ubiq"
 # Docker's reference grammar (distribution/reference), without the digest.
 _LABEL = r"[a-zA-Z0-9](?:[a-zA-Z0-9-]*[a-zA-Z0-9])?"
 # What has neither dot nor port is part of the path, but for localhost.
-_HOST = rf"(?:(?:{_LABEL}(?:\.{_LABEL})+|localhost|{_LABEL}(?=:))(?::[0-9]+)?/)"
+_HOST = rf"(?:{_LABEL}(?:\.{_LABEL})+|localhost|{_LABEL}(?=:))(?::[0-9]+)?"
 _COMPONENT = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
-_REPOSITORY = re.compile(rf"{_HOST}?{_COMPONENT}(?:/{_COMPONENT})*")
+_REPOSITORY = re.compile(rf"(?:{_HOST}/)?{_COMPONENT}(?:/{_COMPONENT})*")
+_PREFIX = re.compile(rf"{_HOST}(?:/{_COMPONENT})*")
 _LONGEST_REPOSITORY = 255
 _TAG = re.compile(r"\w[\w.-]{0,127}", re.ASCII)
 _REFERENCE = re.compile(
@@ -238,6 +239,7 @@ class Image(_Declaration):
     timeout: Seconds = 3600
     retries: Annotated[int, Field(ge=0)] = 0
     allowed_to_fail: bool = False
+    push: bool = False
     verify: tuple[Check, ...] = ()
 
     @property
@@ -305,7 +307,8 @@ class Catalogue:
     """
     All images by name, bases before services.
 
-    ``runtime`` is ``None`` where Salt is to run with each image's own Python.
+    ``runtime`` is ``None`` where Salt is to run with each image's own Python,
+    ``registry`` where images go to that of their own repository.
     """
 
     def __init__(
@@ -313,10 +316,12 @@ class Catalogue:
         images: Mapping[str, Base | Service],
         runtime: Runtime | None,
         pillar_keys: Mapping[str, tuple[str, ...]] | None = None,
+        registry: str | None = None,
     ) -> None:
         self._images = dict(images)
         self._by_reference = {reference: each for each in self for reference in each.references}
         self.runtime = runtime
+        self.registry = registry
         self._pillar_keys = dict(pillar_keys or {})
 
     def __iter__(self) -> Iterator[Base | Service]:
@@ -403,8 +408,11 @@ def parse(data: object) -> Catalogue:
         return Catalogue({}, Runtime())
     if not isinstance(data, Mapping):
         raise CatalogueError([Problem(KEY, "write a mapping with the keys bases and services")])
-    problems = _unknown_keys(data, ("runtime", "pillar_keys", "defaults", *_MODELS), KEY)
+    problems = _unknown_keys(
+        data, ("runtime", "registry", "pillar_keys", "defaults", *_MODELS), KEY
+    )
     runtime = _runtime(data.get("runtime"), problems)
+    registry = _registry(data.get("registry"), problems)
     pillar_keys = _pillar_keys(_section(data, "pillar_keys", problems), problems)
     defaults = _section(data, "defaults", problems)
     usable = {key for model in _MODELS.values() for key in model.model_fields} - _IDENTITY
@@ -433,7 +441,7 @@ def parse(data: object) -> Catalogue:
     problems += _problems_between(declared)
     if problems:
         raise CatalogueError(problems)
-    return Catalogue(images, runtime, pillar_keys)
+    return Catalogue(images, runtime, pillar_keys, registry)
 
 
 def ad_hoc(repository: str, **declaration: Any) -> Service:
@@ -474,6 +482,14 @@ def _runtime(declared: Any, problems: list[Problem]) -> Runtime | None:
     except ValidationError as exc:
         problems += _translate(exc, f"{KEY}:runtime", Runtime)
         return None
+
+
+def _registry(declared: Any, problems: list[Problem]) -> str | None:
+    if declared is None or (isinstance(declared, str) and _PREFIX.fullmatch(declared)):
+        return declared
+    message = "write a registry's host, with port and path if need be: registry.example.org/team"
+    problems.append(Problem(f"{KEY}:registry", message))
+    return None
 
 
 def _pillar_keys(

@@ -46,7 +46,7 @@ def conduct(
     The run is recorded even if it is interrupted.
     """
     expected = runs.durations()
-    jobs = [_job(step, expected) for step in steps if step.reasons]
+    jobs = [_job(step, expected) for step in steps if step.due]
     reasons = {step.image.name: step.reasons for step in steps}
     started = time.time()
     with Progress(len(jobs)) as progress:
@@ -55,6 +55,8 @@ def conduct(
             progress.observe(event, name, result)
             data = result.to_dict() if result else {"name": name}
             fire(f"salt/ubiq/{run_id}/{name}/{event}", data)
+            if result and result.pushed:
+                fire(f"salt/ubiq/{run_id}/{name}/pushed", data)
 
         scheduler = Scheduler(jobs, executor(progress), slots, observe)
         try:

@@ -117,17 +117,39 @@ class Engine:
             digests=tuple(found.get("RepoDigests") or ()),
         )
 
-    def pull(self, reference: str) -> ImageInfo:
-        """Pull an image from its registry."""
+    def pull(self, reference: str, login: dict[str, str] | None = None) -> ImageInfo:
+        """Pull an image from its registry, by default with the login of the client's config."""
         log.info("pulling %s", reference)
         with _translated(f"pull {reference}"):
-            for message in self.client.pull(reference, stream=True, decode=True):
+            for message in self.client.pull(reference, stream=True, decode=True, auth_config=login):
                 if "error" in message:
                     raise EngineError(f"can't pull {reference}: {message['error']}")
         image = self.image(reference)
         if image is None:
             raise EngineError(f"{reference} was pulled, but the engine does not have it")
         return image
+
+    def push(self, reference: str, login: dict[str, str] | None = None) -> Iterator[dict[str, Any]]:
+        """Push an image to its registry; yield the engine's messages."""
+        repository, _, tag = reference.rpartition(":")
+        with _translated(f"push {reference}"):
+            for message in self.client.push(
+                repository, tag, stream=True, decode=True, auth_config=login
+            ):
+                if "error" in message:
+                    raise EngineError(f"can't push {reference}: {message['error']}")
+                yield message
+
+    def remote_digest(self, reference: str, login: dict[str, str] | None = None) -> str | None:
+        """Return the digest of an image in its registry, ``None`` if that lacks it."""
+        with _translated(f"look up {reference}"):
+            try:
+                found = self.client.inspect_distribution(  # type: ignore[no-untyped-call]
+                    reference, auth_config=login
+                )
+            except docker.errors.NotFound:
+                return None
+        return str(found["Descriptor"]["digest"])
 
     def build(self, **arguments: Any) -> Iterator[dict[str, Any]]:
         """Run ``docker build``; yield the engine's messages."""

@@ -66,6 +66,14 @@ class NoTools(EngineError):
         super().__init__("a base needs a shell and coreutils: it has no sleep")
 
 
+class RegistryError(UbiqError):
+    """A registry can't be reached, or did not do what was asked of it."""
+
+
+class AccessDenied(RegistryError):
+    """A registry wants another login."""
+
+
 class CallFailed(UbiqError):
     """A Salt function failed in a container of an image."""
 

@@ -26,6 +26,7 @@ def build_all(
     jobs: int | None,
     force: bool,
     refresh: bool,
+    push: bool,
     runs: Runs,
     fire: Callable[[str, Mapping[str, Any]], None],
 ) -> tuple[dict[str, dict[str, Any]], int]:
@@ -60,10 +61,15 @@ def build_all(
     }
 
     # Whether an image is up to date only a minion that has it can tell.
-    steps = plan.steps(images, names, lambda _: ["asked for"])
+    steps = plan.steps(images, names, lambda _: ["asked for"], push=push)
     forced = plan.all_forced(images, names) if force else {}
     arguments = {
-        image.name: {"force": image.name in forced, "refresh": refresh} for image in images
+        step.image.name: {
+            "force": step.image.name in forced,
+            "refresh": refresh,
+            "push": step.push,
+        }
+        for step in steps
     }
 
     def executor(progress: Progress) -> MinionExecutor:

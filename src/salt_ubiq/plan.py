@@ -77,12 +77,21 @@ class Step:
 
     forced
         why it is built even if it turns out to be up to date
+
+    push
+        whether it is pushed, built or not
     """
 
     image: Base | Service
     parents: tuple[str, ...]
     reasons: tuple[str, ...]
     forced: tuple[str, ...] = ()
+    push: bool = False
+
+    @property
+    def due(self) -> bool:
+        """Whether there is anything to do."""
+        return bool(self.reasons) or self.push
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data, as the loader modules return it."""
@@ -92,6 +101,7 @@ class Step:
             "action": "build" if self.reasons else "up-to-date",
             "parents": list(self.parents),
             "reasons": list(self.reasons),
+            "push": self.push,
         }
 
 
@@ -100,6 +110,7 @@ def steps(
     patterns: Iterable[str],
     reasons: Callable[[Base | Service], Iterable[str]],
     forced: Mapping[str, Sequence[str]] = MappingProxyType({}),
+    push: bool = False,
 ) -> list[Step]:
     """
     What becomes of images and of all they are built from, parents first.
@@ -113,16 +124,26 @@ def steps(
 
     forced
         the images to build in any case, and why
+
+    push
+        push those that are asked for even if their declarations do not say so
     """
     edges = images.edges
-    needed = set(graph.with_parents(edges, graph.select(edges, patterns)))
+    asked = set(graph.select(edges, patterns))
+    needed = set(graph.with_parents(edges, asked))
     found: dict[str, Step] = {}
     for name in graph.build_order(edges):
         if name in needed:
             parents = tuple(parent for parent in edges[name] if found[parent].reasons)
             own = tuple(forced.get(name, ()))
             why = (*(f"parent {parent} is built" for parent in parents), *own)
-            found[name] = Step(images[name], parents, why or tuple(reasons(images[name])), own)
+            found[name] = Step(
+                images[name],
+                parents,
+                why or tuple(reasons(images[name])),
+                own,
+                images[name].push or (push and name in asked),
+            )
     return list(found.values())
 
 

@@ -74,7 +74,9 @@ def prune(
             builder, [name for name in caches if builder.is_own_cache(name)], test
         )
     if not test:
-        builder.recipes.keep({each.id for each in builder.engine.images()})
+        there = {each.id for each in builder.engine.images()}
+        builder.recipes.keep(there)
+        builder.registry.digests.keep(there)
     return removed
 
 

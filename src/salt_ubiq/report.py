@@ -79,6 +79,7 @@ class Result:
     reasons: tuple[str, ...] = ()
     states: States = field(default_factory=States)
     warnings: tuple[str, ...] = ()
+    pushed: tuple[dict[str, Any], ...] = ()
     duration: float = 0.0
     error: str | None = None
     log: str | None = None
@@ -107,6 +108,7 @@ class Result:
                 **known,
                 "reasons": tuple(known.get("reasons") or ()),
                 "warnings": tuple(known.get("warnings") or ()),
+                "pushed": tuple(known.get("pushed") or ()),
                 "states": States(**{**states, "failed": tuple(states.get("failed") or ())}),
                 "duration": float(known.get("duration") or 0.0),
             }
@@ -117,6 +119,7 @@ class Result:
         plain = asdict(self)
         plain["reasons"] = list(self.reasons)
         plain["warnings"] = list(self.warnings)
+        plain["pushed"] = list(self.pushed)
         plain["states"]["failed"] = list(self.states.failed)
         plain["duration"] = round(self.duration, 1)
         return plain
@@ -137,7 +140,7 @@ def table(results: Iterable[Result], elapsed: float | None = None) -> str:
     return "\n".join([*lines, *([""] if lines else []), summary(results, elapsed)])
 
 
-_HEADINGS = ("image", "action", "duration", "size", "why")
+_HEADINGS = ("image", "action", "duration", "size", "pushed to", "why")
 _NUMBERS = ("duration", "size")
 
 
@@ -147,13 +150,14 @@ def _padded(column: Sequence[str]) -> list[str]:
     return [cell.rjust(width) if column[0] in _NUMBERS else cell.ljust(width) for cell in column]
 
 
-def _row(result: Result) -> tuple[str, str, str, str, str]:
+def _row(result: Result) -> tuple[str, ...]:
     ran = result.action != "skipped"
     return (
         result.name,
         _words(result.action),
         human_duration(result.duration) if ran else "",
         "" if result.size is None else human_size(result.size),
+        ", ".join(each["reference"] for each in result.pushed if each["pushed"]),
         _why(result),
     )
 

@@ -136,7 +136,7 @@ def test_a_result_has_the_documented_keys():
     assert (
         list(plain)
         == (
-            "name image action id old_id parent reasons states warnings duration error log size "
+            "name image action id old_id parent reasons states warnings pushed duration error log size "
             "attempts"
         ).split()
     )

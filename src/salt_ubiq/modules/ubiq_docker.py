@@ -82,7 +82,7 @@ def catalogue():
         return _catalogue.parse(_declared()).to_dict()
 
 
-def build_base(name, force=False, refresh=False):
+def build_base(name, force=False, refresh=False, push=False):
     """
     Build a base from its Dockerfile and point its tags to it, unless it is up to date.
 
@@ -107,6 +107,9 @@ def build_base(name, force=False, refresh=False):
     refresh
         Build it, and anew, if something has moved under it (:py:func:`outdated`).
 
+    push
+        Push it even if the catalogue does not say so.
+
     CLI Example:
 
     .. code-block:: bash
@@ -118,7 +121,7 @@ def build_base(name, force=False, refresh=False):
         base = images[name]
         if base not in images.bases:
             raise SaltInvocationError(f"'{name}' is a service: use ubiq_docker.build_service")
-        return _build(images, _builder(images), base, force, refresh).to_dict()
+        return _build(images, _builder(images), base, force, refresh, push).to_dict()
 
 
 def build_service(
@@ -130,6 +133,7 @@ def build_service(
     pillar=None,
     force=False,
     refresh=False,
+    push=False,
     **kwargs,
 ):
     """
@@ -169,6 +173,9 @@ def build_service(
         Build it, and what it is built from, anew if something has moved under it
         (:py:func:`outdated`).
 
+    push
+        Push it even if the catalogue does not say so.
+
     saltenv, config, timeout, network_mode, verify, converged, keep_failed, …
         As in the catalogue. All further arguments go to ``docker.create`` for
         the build container alone.
@@ -180,19 +187,18 @@ def build_service(
         salt-call --local ubiq_docker.build_service moodle-web
         salt-call --local ubiq_docker.build_service ubiquitous/tools base=debian-python mods=admin
     """
-    given = {
+    named = {
         "mods": mods,
         "base": base,
-        "tags": tag,
+        "tag": tag,
         "extra_filerefs": extra_filerefs,
         "pillar": pillar,
-        **{key: value for key, value in kwargs.items() if not key.startswith("__")},
     }
-    given = {key: value for key, value in given.items() if value is not None}
+    given = _given({**named, **kwargs})
     with _salt_errors():
         images = _catalogue.parse(_declared())
         service = _plan.service(images, name, given)
-        return _build(images, _builder(images), service, force, refresh).to_dict()
+        return _build(images, _builder(images), service, force, refresh, push).to_dict()
 
 
 def plan(*names, force=False, refresh=False):
@@ -217,7 +223,7 @@ def plan(*names, force=False, refresh=False):
         return [step.to_dict() for step in steps]
 
 
-def build_all(*names, jobs=None, force=False, refresh=False):
+def build_all(*names, jobs=None, force=False, refresh=False, push=False):
     """
     Build all images of the catalogue, or those that are named, and what they are
     built from, in order and as many at once as there are slots; what is up to date
@@ -241,6 +247,9 @@ def build_all(*names, jobs=None, force=False, refresh=False):
     refresh
         Build anew also those under which something has moved (:py:func:`outdated`).
 
+    push
+        Push the images that are named, or all, even if the catalogue does not say so.
+
     CLI Example:
 
     .. code-block:: bash
@@ -252,14 +261,15 @@ def build_all(*names, jobs=None, force=False, refresh=False):
         images = _catalogue.parse(_declared())
         builder = _builder(images)
         since = time.time() if refresh else None
-        steps = _steps(images, builder, names, force, refresh)
-        fresh = {
-            step.image.name: builder.up_to_date(step.image) for step in steps if not step.reasons
-        }
-        forced = {step.image.name: step.forced for step in steps}
+        steps = _steps(images, builder, names, force, refresh, push)
+        fresh = {step.image.name: builder.up_to_date(step.image) for step in steps if not step.due}
+        due = {step.image.name: step for step in steps}
 
         def build(name):
-            return _builder(images, builder.run).attempt(images[name], forced[name], since)
+            step = due[name]
+            return _builder(images, builder.run).attempt(
+                images[name], step.forced, since, step.push
+            )
 
         def executor(progress):
             return _LocalExecutor(jobs or os.cpu_count() or 1, build, progress.refresh)
@@ -276,6 +286,63 @@ def build_all(*names, jobs=None, force=False, refresh=False):
         builder.remove_leftovers()
         __context__["retcode"] = status
         return {name: result.to_dict() for name, result in results.items()}
+
+
+def outlook(name, force=False, refresh=False, **kwargs):
+    """
+    Say whether and why :py:func:`build_base` or :py:func:`build_service` would build
+    an image; build nothing. Returns a step as :py:func:`plan` does.
+
+    The arguments are theirs.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt-call --local ubiq_docker.outlook moodle-web
+    """
+    with _salt_errors():
+        images = _catalogue.parse(_declared())
+        image = images.find(name)
+        if image not in images.bases:
+            image = _plan.service(images, name, _given(kwargs))
+        builder = _builder(images)
+        parent = images.parent_of(image)
+        above = _steps(images, builder, [parent.name], False, refresh) if parent else []
+        built = tuple(step.image.name for step in above[-1:] if step.reasons)
+        why = [f"parent {name} is built" for name in built]
+        why += _forced(images, builder, image, force, refresh)
+        return _plan.Step(image, built, tuple(why or builder.reasons(image))).to_dict()
+
+
+def remove(name, test=False):
+    """
+    Remove the tags of an image of the catalogue from the engine, and the image if
+    nothing else needs it.
+
+    Returns the image's ID by tag for every tag that was there.
+
+    name
+        The image's name in the catalogue.
+
+    test
+        Only say what would be removed.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt-call --local ubiq_docker.remove moodle-web
+    """
+    with _salt_errors():
+        images = _catalogue.parse(_declared())
+        engine = _readiness.connect(__salt__)
+        found = {reference: engine.image(reference) for reference in images[name].references}
+        there = {reference: image.id for reference, image in found.items() if image}
+        for reference in () if test else there:
+            if not engine.remove_image(reference):
+                raise CommandExecutionError(f"{reference} is used by a container: it stays")
+        return there
 
 
 def outdated(*names):
@@ -323,6 +390,49 @@ def status(*names):
         images = _catalogue.parse(_declared())
         builder = _builder(images)
         return _plan.status(images, names, builder.engine, builder.reasons)
+
+
+def push(*names, test=False):
+    """
+    See to it that images are in their registry, as they are on the engine, with all
+    their tags; what the registry has is not sent again.
+
+    Returns by the name in the registry ``{"digest": …, "pushed": bool, "old": …}``: the
+    manifest's digest, whether it was not there, and what the name had before.
+
+    The registry is ``ubiq:registry`` or the repository's own host. Logins are those of
+    Salt's ``docker-registries`` in pillar or config, then ``DOCKER_USERNAME`` and
+    ``DOCKER_PASSWORD`` of the environment, then those of ``docker login``.
+
+    names
+        as of :py:func:`build_all`
+
+    test
+        Only say what would be pushed; ``digest`` is ``None`` then.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt-call --local ubiq_docker.push moodle-web
+    """
+    with _salt_errors():
+        images = _catalogue.parse(_declared())
+        registry = _builder(images).registry
+        result = {}
+        for name in _graph.select(images.edges, names):
+            if test:
+                missing = registry.missing(images[name])
+                result |= {
+                    reference: {"digest": None, "pushed": True, "old": old}
+                    for reference, old in missing.items()
+                }
+            else:
+                result |= {
+                    each.reference: {"digest": each.digest, "pushed": each.pushed, "old": each.old}
+                    for each in registry.push(images[name])
+                }
+        return result
 
 
 def verify(name):
@@ -484,28 +594,39 @@ def prune(*kinds, days=0, test=False):
         return _prune.prune(builder, kinds or _prune.DEFAULT, float(days), test)
 
 
-def _build(images, builder, image, force, refresh):
+def _given(kwargs):
+    """What a call says of a service, by the catalogue's keys."""
+    given = {key: value for key, value in kwargs.items() if not key.startswith("__")}
+    if "tag" in given:
+        given["tags"] = given.pop("tag")
+    return {key: value for key, value in given.items() if value is not None}
+
+
+def _build(images, builder, image, force, refresh, push):
     """Build an image, and before it what of its parents is not up to date."""
     since = time.time() if refresh else None
-    forced = (_plan.FORCED,) if force else ()
-    if refresh:
-        forced = (*forced, *_lookout(images, builder).outdated(image).reasons)
+    forced = _forced(images, builder, image, force, refresh)
     parent = images.parent_of(image)
     for step in _steps(images, builder, [parent.name], False, refresh) if parent else ():
         if step.reasons:
             builder.build(step.image, step.forced, since)
-    return builder.build(image, forced, since)
+    return builder.build(image, forced, since, push)
 
 
-def _steps(images, builder, names, force, refresh):
+def _forced(images, builder, image, force, refresh):
+    moved = _lookout(images, builder).outdated(image).reasons if refresh else ()
+    return (*((_plan.FORCED,) if force else ()), *moved)
+
+
+def _steps(images, builder, names, force, refresh, push=False):
     forced = _plan.all_forced(images, names) if force else {}
     if refresh:
         forced = {**_lookout(images, builder).reasons(names), **forced}
-    return _plan.steps(images, names, builder.reasons, forced)
+    return _plan.steps(images, names, builder.reasons, forced, push)
 
 
 def _lookout(images, builder):
-    return _Lookout(builder, images, lambda _: None)
+    return _Lookout(builder, images, builder.registry.digest)
 
 
 def _declared():

@@ -121,7 +121,7 @@ def build(name, tgt=None, tgt_type="glob", force=False, refresh=False):
     return build_all(name, tgt=tgt, tgt_type=tgt_type, force=force, refresh=refresh)
 
 
-def build_all(*names, tgt=None, tgt_type="glob", jobs=None, force=False, refresh=False):
+def build_all(*names, tgt=None, tgt_type="glob", jobs=None, force=False, refresh=False, push=False):
     """
     Build all images of the catalogue, or those that are named, in order: on
     this machine, without any daemon, or as jobs on minions.
@@ -149,6 +149,9 @@ def build_all(*names, tgt=None, tgt_type="glob", jobs=None, force=False, refresh
         Build anew also those under which something has moved, as
         :py:func:`ubiq_docker.outdated <salt_ubiq.modules.ubiq_docker.outdated>` tells.
 
+    push
+        Push the images that are named, or all, even if the catalogue does not say so.
+
     CLI Example:
 
     .. code-block:: bash
@@ -158,7 +161,7 @@ def build_all(*names, tgt=None, tgt_type="glob", jobs=None, force=False, refresh
     """
     tgt = tgt or __opts__.get("ubiq_builders")
     if tgt:
-        results, retcode = _on_minions(names, tgt, tgt_type, jobs, force, refresh)
+        results, retcode = _on_minions(names, tgt, tgt_type, jobs, force, refresh, push)
     else:
         caller = _caller()
         results = _call(
@@ -169,7 +172,7 @@ def build_all(*names, tgt=None, tgt_type="glob", jobs=None, force=False, refresh
     return {"images": results, "retcode": retcode}
 
 
-def _on_minions(names, tgt, tgt_type, jobs, force, refresh):
+def _on_minions(names, tgt, tgt_type, jobs, force, refresh, push):
     from salt_ubiq import farm
     from salt_ubiq.errors import UbiqError
 
@@ -180,7 +183,9 @@ def _on_minions(names, tgt, tgt_type, jobs, force, refresh):
             bus.fire_event(data, tag)
 
         try:
-            return farm.build_all(client, names, tgt, tgt_type, jobs, force, refresh, _runs(), fire)
+            return farm.build_all(
+                client, names, tgt, tgt_type, jobs, force, refresh, push, _runs(), fire
+            )
         except UbiqError as exc:
             raise ShownWithoutTraceback(str(exc)) from None
 

@@ -1,5 +1,5 @@
 """
-Keep Docker images built from Salt states.
+Keep Docker images built from Salt states, up to date, pushed, and built on a schedule.
 
 :depends: the Python package salt-ubiq; a Docker engine
 
@@ -12,9 +12,19 @@ Keep Docker images built from Salt states.
       ubiq_docker.service_built:
         - require:
           - ubiq_docker: debian-python
+
+    registry.example.org:
+      ubiq_docker.pushed:
+        - images: [moodle-web]
+        - onchanges:
+          - ubiq_docker: moodle-web
+
+With ``test=True`` each says what it would do, and why, and does nothing.
 """
 
-from salt.exceptions import CommandExecutionError
+import functools
+
+from salt.exceptions import CommandExecutionError, SaltInvocationError
 
 __virtualname__ = "ubiq_docker"
 
@@ -25,19 +35,30 @@ def __virtual__():
     return False, "ubiq_docker needs the package salt-ubiq beside Salt: salt-pip install salt-ubiq"
 
 
-def base_built(name):
+def base_built(name, force=False, refresh=False, push=False):
     """
-    Build a base of the catalogue. Docker's own build cache makes an unchanged one quick.
+    Have a base of the catalogue built, and up to date.
 
     name
         The base's name in the catalogue.
+
+    force
+        Build it even if it is up to date.
+
+    refresh
+        Build it anew if something has moved under it, see
+        :py:func:`ubiq_docker.outdated <salt_ubiq.modules.ubiq_docker.outdated>`.
+
+    push
+        Push it even if the catalogue does not say so.
     """
-    return _built(name, "ubiq_docker.build_base")
+    return _built(name, "ubiq_docker.build_base", force=force, refresh=refresh, push=push)
 
 
 def service_built(name, **kwargs):
     """
-    Build a service of the catalogue, or the one that the arguments describe.
+    Have a service of the catalogue, or the one that the arguments describe, built,
+    and up to date; before it, what it is built from.
 
     name
         The service's name in the catalogue or, with ``mods``, any repository.
@@ -48,15 +69,198 @@ def service_built(name, **kwargs):
     return _built(name, "ubiq_docker.build_service", **kwargs)
 
 
-def _built(name, function, **kwargs):
-    ret = {"name": name, "result": None, "changes": {}, "comment": f"{name} would be built"}
+def all_built(name, images=(), jobs=None, force=False, refresh=False, push=False):
+    """
+    Have all images of the catalogue built, and up to date, or some of them and what
+    they are built from, as many at once as there are slots.
+
+    name
+        Any text.
+
+    images
+        As the names of
+        :py:func:`ubiq_docker.build_all <salt_ubiq.modules.ubiq_docker.build_all>`:
+        names, globs, ``name+`` for a name and all that is built from it.
+
+    jobs, force, refresh, push
+        As of ``ubiq_docker.build_all``.
+    """
+    ret = _ret(name)
+    names = _listed(images)
     if __opts__["test"]:
-        return ret
+        plan = functools.partial(__salt__["ubiq_docker.plan"], *names, force=force, refresh=refresh)
+        return _attempted(ret, lambda: _planned(ret, plan()))
+
+    def build():
+        results = __salt__["ubiq_docker.build_all"](
+            *names, jobs=jobs, force=force, refresh=refresh, push=push
+        ).values()
+        declared = __salt__["ubiq_docker.catalogue"]()
+        images = {**declared["bases"], **declared["services"]}
+        failed = any(
+            result["action"] == "failed" and not images[result["name"]]["allowed_to_fail"]
+            for result in results
+        )
+        return {
+            **ret,
+            "result": not failed,
+            "changes": _changes(results),
+            "comment": _comments(results),
+        }
+
+    return _attempted(ret, build)
+
+
+def pushed(name, images=()):
+    """
+    Have images in their registry, as they are on the engine, with all their tags.
+
+    name
+        A name of the catalogue; any text, where ``images`` is given.
+
+    images
+        Names or globs of the catalogue, in place of the name.
+    """
+    ret = _ret(name)
+    names = _listed(images) or [name]
+
+    def push():
+        results = __salt__["ubiq_docker.push"](*names, test=__opts__["test"])
+        changes = {
+            reference: {"old": pushed["old"], "new": pushed["digest"]}
+            for reference, pushed in results.items()
+            if pushed["pushed"]
+        }
+        verb = "would be pushed" if __opts__["test"] else "pushed"
+        comment = f"{', '.join(changes)} {verb}" if changes else "the registry has them"
+        result = None if __opts__["test"] and changes else True
+        return {**ret, "result": result, "changes": changes, "comment": comment}
+
+    return _attempted(ret, push)
+
+
+def scheduled(name, images=(), jobs=None, force=False, refresh=False, push=False, **kwargs):
+    """
+    Have the minion build images on a schedule, one run at a time.
+
+    .. code-block:: yaml
+
+        images every night:
+          ubiq_docker.scheduled:
+            - images: ['moodle-*']
+            - refresh: true
+            - cron: '0 4 * * *'
+            - returner: local_cache
+
+    name
+        What the job is called in the minion's schedule.
+
+    images, jobs, force, refresh, push
+        As of :py:func:`ubiq_docker.build_all <salt_ubiq.modules.ubiq_docker.build_all>`.
+
+    All further arguments are those of :py:func:`schedule.present
+    <salt.states.schedule.present>`: when (``minutes``, ``cron``, ``when``, …), and what
+    comes of the return (``returner``, ``return_job``, …).
+    """
+    given = {"jobs": jobs, "force": force, "refresh": refresh, "push": push}
+    return __states__["schedule.present"](
+        name=name,
+        function="ubiq_docker.build_all",
+        job_args=_listed(images),
+        job_kwargs={key: value for key, value in given.items() if value},
+        **{"maxrunning": 1, **kwargs},
+    )
+
+
+def absent(name):
+    """
+    Have no tag of an image of the catalogue on the engine.
+
+    name
+        The image's name in the catalogue.
+    """
+    ret = _ret(name)
+
+    def remove():
+        gone = __salt__["ubiq_docker.remove"](name, test=__opts__["test"])
+        verb = "would be removed" if __opts__["test"] else "removed"
+        return {
+            **ret,
+            "result": None if __opts__["test"] and gone else True,
+            "changes": {reference: {"old": gone[reference], "new": None} for reference in gone},
+            "comment": f"{', '.join(gone)} {verb}" if gone else "there is none",
+        }
+
+    return _attempted(ret, remove)
+
+
+def _built(name, function, **kwargs):
+    ret = _ret(name)
+
+    def build():
+        if __opts__["test"]:
+            return _planned(ret, [__salt__["ubiq_docker.outlook"](name, **kwargs)])
+        result = __salt__[function](name, **kwargs)
+        return {
+            **ret,
+            "result": True,
+            "changes": _changes([result]),
+            "comment": _comments([result]),
+        }
+
+    return _attempted(ret, build)
+
+
+def _ret(name):
+    return {"name": name, "result": None, "changes": {}, "comment": ""}
+
+
+def _attempted(ret, action):
+    """What the action returns; an error of it as a state says it."""
     try:
-        built = __salt__[function](name, **kwargs)
-    except CommandExecutionError as exc:
+        return action()
+    except (CommandExecutionError, SaltInvocationError) as exc:
         return {**ret, "result": False, "comment": str(exc)}
-    ret |= {"result": True, "comment": f"{built['image']} is built"}
-    if built["id"] != built["old_id"]:
-        ret["changes"] = {built["image"]: {"old": built["old_id"], "new": built["id"]}}
-    return ret
+
+
+def _planned(ret, steps):
+    """What a state returns in test mode."""
+    due = [step for step in steps if step["reasons"]]
+    if not due:
+        return {**ret, "result": True, "comment": "up to date"}
+    comment = "\n".join(f"{step['image']} would be built: {_why(step)}" for step in due)
+    changes = {step["image"]: {"reasons": list(step["reasons"])} for step in due}
+    return {**ret, "comment": comment, "changes": changes}
+
+
+def _changes(results):
+    return {
+        result["image"]: {
+            "old": result["old_id"],
+            "new": result["id"],
+            "reasons": list(result["reasons"]),
+        }
+        for result in results
+        if result["action"] == "built" and result["id"] != result["old_id"]
+    }
+
+
+def _comments(results):
+    lines = []
+    for result in results:
+        if result["action"] == "up-to-date":
+            lines.append(f"{result['image']} is up to date")
+        elif result["action"] == "built":
+            lines.append(f"{result['image']} is built: {_why(result)}")
+        else:
+            lines.append(f"{result['name']}: {result['action']}: {result['error']}")
+        lines += result["warnings"]
+    return "\n".join(lines)
+
+
+def _why(step):
+    return "; ".join(step["reasons"])
+
+
+def _listed(names):
+    return [names] if isinstance(names, str) else list(names)

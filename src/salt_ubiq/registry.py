@@ -1,0 +1,433 @@
+"""
+Images in registries: pushing them, pulling them, and the digests they have there.
+
+The engine is what talks to registries; here is what it is to be asked, with which
+login, and what to do when a registry does not answer.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+import time
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from functools import partial
+from itertools import count
+from typing import Any, TypeVar
+
+from salt_ubiq.catalogue import Image
+from salt_ubiq.engine import Engine, ImageInfo
+from salt_ubiq.errors import AccessDenied, EngineError, RegistryError
+from salt_ubiq.redact import Redactor
+from salt_ubiq.workspace import Workspace
+
+log = logging.getLogger(__name__)
+
+KEY = "docker-registries"
+HUB = "docker.io"
+# The key of the environment's login, which is for the registry that is pushed to.
+FROM_ENVIRONMENT = ""
+
+_VARIABLES = ("DOCKER_USERNAME", "DOCKER_PASSWORD")
+_HUB_NAMES = {HUB, "index.docker.io", "registry-1.docker.io", "hub.docker.com", "hub"}
+_HUB_PREFIX = re.compile(r"^(?:(?:index\.)?docker\.io/)?(?:library/)?")
+_SCHEME = re.compile(r"^[a-z]+://", re.IGNORECASE)
+
+# What the engine says, without the names in it, which may look like anything.
+_NAMES = re.compile(r'"https?://[^"]*"')
+_DENIED = re.compile(
+    r"unauthorized|denied|forbidden|no basic auth|authentication required|insufficient.scope"
+    r"|incorrect username",
+    re.IGNORECASE,
+)
+_PASSING = re.compile(
+    r"connection (?:refused|reset|aborted)|\bEOF\b|broken pipe|closed network connection"
+    r"|time-?out|timed out|deadline exceeded|no such host|server misbehaving"
+    r"|temporary failure|no route to host|network is unreachable|blob upload"
+    r"|too ?many ?requests|(?:^|: )unknown: |unavailable|bad gateway|internal server error"
+    r"|(?:status(?: code)?:?|HTTP) 5\d\d\b",
+    re.IGNORECASE,
+)
+_HINTS = {
+    "server gave HTTP response to HTTPS client": (
+        "it has no TLS: give it a certificate, or name it under insecure-registries in the "
+        "engine's daemon.json"
+    ),
+    "x509:": (
+        "the engine does not trust its certificate: put the authority's certificate at "
+        "/etc/docker/certs.d/{host}/ca.crt on the engine's host"
+    ),
+}
+
+Note = Callable[[str], None]
+_T = TypeVar("_T")
+
+
+@dataclass(frozen=True)
+class Login:
+    """A login to a registry; ``source`` says where it is from."""
+
+    username: str
+    password: str = field(repr=False)
+    email: str = ""
+    source: str = KEY
+
+
+@dataclass(frozen=True)
+class Pushed:
+    """
+    What is in a registry now.
+
+    reference
+        the name in the registry, ``host/repository:tag``
+
+    digest
+        of the image's manifest there
+
+    pushed
+        whether it was not there before
+
+    old
+        the digest that was there before, ``None`` where there was none
+    """
+
+    reference: str
+    digest: str
+    pushed: bool
+    old: str | None = None
+
+
+class Digests:
+    """
+    Under which digests registries know the images of this host.
+
+    The engine forgets the digest of an image with the last tag that names the registry,
+    and the tag that a push needs goes at its end.
+    """
+
+    def __init__(self, workspace: Workspace) -> None:
+        self._path = workspace.path / "digests"
+        self._path.mkdir(parents=True, exist_ok=True)
+
+    def of(self, image: ImageInfo) -> frozenset[str]:
+        """Return the digests of an image."""
+        return frozenset(digest.partition("@")[2] for digest in image.digests) | self._kept(
+            image.id
+        )
+
+    def add(self, image_id: str, *digests: str) -> None:
+        """Remember more digests of an image."""
+        new = set(digests) - self._kept(image_id)
+        with (self._path / _hex(image_id)).open("a") as handle:
+            handle.writelines(f"{digest}\n" for digest in sorted(new))
+
+    def keep(self, image_ids: Collection[str]) -> None:
+        """Forget all other images."""
+        kept = {_hex(image_id) for image_id in image_ids}
+        for path in self._path.iterdir():
+            if path.name not in kept:
+                path.unlink(missing_ok=True)
+
+    def _kept(self, image_id: str) -> frozenset[str]:
+        with suppress(FileNotFoundError):
+            return frozenset((self._path / _hex(image_id)).read_text().split())
+        return frozenset()
+
+
+class Registry:
+    """
+    Where a catalogue's images are pushed to and pulled from.
+
+    prefix
+        what comes before a repository that names no registry, ``ubiq:registry`` in the
+        catalogue; without it, such a repository is Docker Hub's
+
+    logins
+        as :func:`credentials` returns them; for other registries the login in the
+        engine client's own config is used
+
+    attempts, first_delay
+        how often to try what a network or a registry fails to do, and how many seconds
+        to wait after the first time; twice that after the second, and so on
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        workspace: Workspace,
+        prefix: str | None = None,
+        logins: Mapping[str, Login] | None = None,
+        attempts: int = 5,
+        first_delay: float = 1.0,
+    ) -> None:
+        self._engine = engine
+        self._workspace = workspace
+        self._prefix = prefix
+        self._home = host_of(target_of("image", prefix)) if prefix else None
+        self._logins = dict(logins or {})
+        self._attempts = attempts
+        self._first_delay = first_delay
+        self.digests = Digests(workspace)
+
+    def push(self, image: Image, note: Note = log.info) -> list[Pushed]:
+        """
+        See to it that a registry has an image as it is on the engine, under all its tags.
+
+        note
+            is told what happens, line by line
+
+        Raises :class:`~salt_ubiq.errors.RegistryError`, where it wants another login
+        :class:`~salt_ubiq.errors.AccessDenied`; tags before the one it names are pushed then.
+        """
+        return [self._push(image, reference, note) for reference in image.references]
+
+    def missing(self, image: Image, note: Note = log.info) -> dict[str, str | None]:
+        """
+        Say what :meth:`push` would push: names in the registry, and the digests they have now.
+
+        Raises as :meth:`push` does.
+        """
+        local = self._engine.image(image.reference)
+        if local is None:
+            raise RegistryError(f"{image.name}: there is no {image.reference}: build it first")
+        places = [self._place(reference) for reference in image.references]
+        digests = {place.reference: self._digest(place, note) for place in places}
+        known = self.digests.of(local)
+        return {reference: now for reference, now in digests.items() if now not in known}
+
+    def pull(self, image: Image, note: Note = log.info) -> ImageInfo | None:
+        """
+        Give the engine an image of the catalogue, under its first tag, from the registry.
+
+        Returns ``None`` where the registry does not have it, or where neither the
+        repository nor ``ubiq:registry`` names one: who owns that name on Docker Hub is
+        anybody's guess. Raises as :meth:`push` does.
+        """
+        place = self._place(image.reference)
+        if not self._prefix and not _names_host(image.reference):
+            return None
+        with self._alone(place):
+            if self._digest(place, note) is None:
+                return None
+            with self._for_a_time(place, image.reference):
+                note(f"{place.reference}: pulling")
+                pulled = self._asked(place, note, self._engine.pull)
+                self.digests.add(pulled.id, *self.digests.of(pulled))
+                self._engine.tag(pulled.id, [image.reference])
+        return self._engine.existing(image.reference)
+
+    def digest(self, reference: str, note: Note = log.info) -> str | None:
+        """
+        Return the digest of any image in its registry, ``None`` where that lacks it.
+
+        Raises as :meth:`push` does.
+        """
+        if reference.startswith("sha256:"):
+            return None  # an image's ID, which registries don't know
+        own = host_of(reference) == self._home
+        return self._digest(_Place(reference, self._login(reference, own)), note)
+
+    def _push(self, image: Image, reference: str, note: Note) -> Pushed:
+        place = self._place(reference)
+        with self._alone(place):
+            local = self._engine.image(reference)
+            if local is None:
+                raise RegistryError(f"{image.name}: there is no {reference}: build it first")
+            remote = self._digest(place, note)
+            if remote and remote in self.digests.of(local):
+                note(f"{place.reference}: is there already")
+                return Pushed(place.reference, remote, False, remote)
+            with self._for_a_time(place, reference):
+                self._engine.tag(local.id, [place.reference])
+                digest = self._asked(place, note, partial(self._send, note=note))
+            self.digests.add(local.id, digest)
+        note(f"{place.reference}: {digest}")
+        return Pushed(place.reference, digest, digest != remote, remote)
+
+    def _send(self, reference: str, login: dict[str, str] | None, note: Note) -> str:
+        """Push, with a word about each step of each layer; return the digest."""
+        digest, told = None, set()
+        for message in self._engine.push(reference, login):
+            digest = (message.get("aux") or {}).get("Digest", digest)
+            words = [str(message[key]) for key in ("id", "status") if message.get(key)]
+            line = ": ".join([reference, *words])
+            if words and line not in told:
+                told.add(line)
+                note(line)
+        if digest is None:
+            raise EngineError(f"can't push {reference}: the engine does not say its digest")
+        return str(digest)
+
+    def _digest(self, place: _Place, note: Note) -> str | None:
+        return self._asked(place, note, self._engine.remote_digest)
+
+    def _asked(
+        self, place: _Place, note: Note, ask: Callable[[str, dict[str, str] | None], _T]
+    ) -> _T:
+        """What the registry answers to the engine, once it does."""
+        for attempt in count(1):
+            try:
+                return ask(place.reference, place.config)
+            except EngineError as exc:
+                if attempt >= self._attempts or not place.is_passing(exc):
+                    raise place.error(exc, attempt) from None
+                delay = self._first_delay * 2 ** (attempt - 1)
+                note(
+                    f"{place.clean(exc)}; trying again in {delay:g} s "
+                    f"({attempt} of {self._attempts} attempts failed)"
+                )
+            time.sleep(delay)
+        raise AssertionError  # it counts for ever
+
+    def _place(self, reference: str) -> _Place:
+        """Where an image of the catalogue is in a registry."""
+        target = target_of(reference, self._prefix)
+        return _Place(target, self._login(target, self._home in (None, host_of(target))))
+
+    def _login(self, reference: str, own: bool) -> Login | None:
+        """The login for a registry; the environment's only for our ``own``."""
+        environment = self._logins.get(FROM_ENVIRONMENT) if own else None
+        return self._logins.get(host_of(reference), environment)
+
+    @contextmanager
+    def _alone(self, place: _Place) -> Iterator[None]:
+        """Two at once would take the tag away from each other."""
+        waiting = f"{place.reference}: waiting for another push or pull of it to end"
+        with self._workspace.lock(f"registry-{place.reference}", waiting):
+            yield
+
+    @contextmanager
+    def _for_a_time(self, place: _Place, reference: str) -> Iterator[None]:
+        """The name in the registry goes at the end, unless it was on the engine before."""
+        stays = place.reference == reference or self._engine.image(place.reference)
+        try:
+            yield
+        finally:
+            if not stays:
+                self._engine.remove_image(place.reference)
+
+
+@dataclass(frozen=True)
+class _Place:
+    """A name in a registry, and the login there."""
+
+    reference: str
+    login: Login | None
+
+    @property
+    def config(self) -> dict[str, str] | None:
+        """The login as the engine's client takes it."""
+        if self.login is None:
+            return None
+        return {
+            "username": self.login.username,
+            "password": self.login.password,
+            "email": self.login.email,
+            "serveraddress": host_of(self.reference),
+        }
+
+    def clean(self, exc: EngineError) -> str:
+        """What went wrong, without the password, whoever repeats it."""
+        return Redactor({"password": self.login.password if self.login else ""})(str(exc).strip())
+
+    def is_passing(self, exc: EngineError) -> bool:
+        """Say whether another attempt may succeed."""
+        message = self._message(exc)
+        return bool(_PASSING.search(message)) and not _DENIED.search(message)
+
+    def error(self, exc: EngineError, attempts: int) -> RegistryError:
+        """Return what to raise: which registry, why, and what to do."""
+        host, reason, message = host_of(self.reference), self.clean(exc), self._message(exc)
+        if _DENIED.search(message):
+            return AccessDenied(f"registry {host}: {reason}; {self._advice(host)}")
+        hint = next((hint for said, hint in _HINTS.items() if said in message), "")
+        if self.is_passing(exc):
+            hint = f"{attempts} attempts failed: see whether it runs and can be reached"
+        more = f"; {hint.format(host=host)}" if hint else ""
+        return RegistryError(f"registry {host}: {reason}{more}")
+
+    def _advice(self, host: str) -> str:
+        if self.login:
+            return (
+                f"check the password of '{self.login.username}' ({self.login.source}) and "
+                "what that user may do there"
+            )
+        return (
+            f"it wants a login: write username and password under {KEY}:{host} in pillar, "
+            f"or set {' and '.join(_VARIABLES)}"
+        )
+
+    def _message(self, exc: EngineError) -> str:
+        return _NAMES.sub("", str(exc).replace(self.reference, ""))
+
+
+def credentials(
+    pillar: Mapping[str, Any], opts: Mapping[str, Any], environ: Mapping[str, str]
+) -> dict[str, Login]:
+    """
+    Return the logins by registry, found as Salt's ``docker.login`` finds them.
+
+    They are in the key ``docker-registries`` of pillar and config, and in all keys that
+    end in ``-docker-registries``, which win; config wins over pillar. The environment's,
+    ``DOCKER_USERNAME`` and ``DOCKER_PASSWORD``, is under :data:`FROM_ENVIRONMENT`.
+
+    Raises :class:`~salt_ubiq.errors.RegistryError` where one is incomplete.
+    """
+    declared = [
+        (key, source[key])
+        for source in (pillar, opts)
+        for key in source
+        if key == KEY or str(key).endswith(f"-{KEY}")
+    ]
+    declared.sort(key=lambda pair: pair[0] != KEY)
+    logins: dict[str, Login] = {}
+    for key, registries in declared:
+        if not isinstance(registries, Mapping):
+            raise RegistryError(f"{key}: write a mapping from registries to their logins")
+        for registry, login in registries.items():
+            logins[_host(str(registry))] = _login_of(f"{key}:{registry}", login)
+    username, password = (environ.get(variable, "") for variable in _VARIABLES)
+    if username and password:
+        logins[FROM_ENVIRONMENT] = Login(username, password, source=" and ".join(_VARIABLES))
+    return logins
+
+
+def target_of(reference: str, prefix: str | None) -> str:
+    """Return the name that ``repository:tag`` has in its registry, as the engine spells it."""
+    if not prefix or _names_host(reference):
+        return reference
+    return _HUB_PREFIX.sub("", f"{_SCHEME.sub('', prefix).strip('/')}/{reference}")
+
+
+def host_of(reference: str) -> str:
+    """Return the host, and port, of an image's registry."""
+    return _host(reference) if _names_host(reference) else HUB
+
+
+def _host(address: str) -> str:
+    """The host, and port, in what people write for a registry."""
+    host = _SCHEME.sub("", address.strip()).partition("/")[0].lower()
+    return HUB if host in _HUB_NAMES else host
+
+
+def _names_host(reference: str) -> bool:
+    first, slash, _ = reference.partition("/")
+    return bool(slash) and ("." in first or ":" in first or first == "localhost")
+
+
+def _login_of(path: str, declared: Any) -> Login:
+    if not isinstance(declared, Mapping):
+        raise RegistryError(f"{path}: write a mapping with username and password")
+    missing = [key for key in ("username", "password") if not declared.get(key)]
+    if missing:
+        raise RegistryError(f"{path}: {' and '.join(missing)} missing")
+    username, password, email = (
+        str(declared.get(k) or "") for k in ("username", "password", "email")
+    )
+    return Login(username, password, email, path)
+
+
+def _hex(image_id: str) -> str:
+    return image_id.rpartition(":")[2]
