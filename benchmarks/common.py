@@ -253,13 +253,18 @@ def heading(facts: Mapping[str, Any]) -> str:
     )
 
 
-def options(description: str | None, rounds: int) -> argparse.Namespace:
-    """Return the validated options, by default so many ``rounds``."""
+def options(
+    description: str | None,
+    rounds: int,
+    more: Callable[[argparse.ArgumentParser], None] = lambda _: None,
+) -> argparse.Namespace:
+    """Return the validated options, by default so many ``rounds``, and ``more`` of them."""
     summary = (description or "").split("\n\n", maxsplit=1)[0].strip()
     parser = argparse.ArgumentParser(description=summary)
     rounds_help = f"builds of each (default: {rounds})"
     parser.add_argument("--rounds", type=int, default=rounds, help=rounds_help)
     parser.add_argument("--json", type=Path, metavar="FILE", help="write all numbers to FILE")
+    more(parser)
     given = parser.parse_args()
     if given.rounds < 1:
         parser.error("--rounds: at least 1")
