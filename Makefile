@@ -20,9 +20,11 @@ unit: .venv/dev
 	$(VENV)/pytest -p no:salt-factories-event-listener tests/unit
 
 functional: setup .venv/dev
+	tools/host-tools --tests
 	$(VENV)/pytest -p no:salt-factories-event-listener tests/functional
 
 integration: setup .venv/dev
+	tools/host-tools --tests
 	$(VENV)/pytest tests/integration
 
 setup:

@@ -3,6 +3,7 @@
 import nox
 
 nox.options.sessions = ["lint", "types", "unit"]
+PYTHONS = ["3.10", "3.11", "3.12", "3.13"]
 
 
 @nox.session
@@ -20,13 +21,13 @@ def types(session: nox.Session) -> None:
     session.run("mypy")
 
 
-@nox.session(python=["3.10", "3.11", "3.12", "3.13"])
+@nox.session(python=PYTHONS)
 def unit(session: nox.Session) -> None:
     session.install("-e", ".[tests]")
     session.run("pytest", "tests/unit", *session.posargs)
 
 
-@nox.session
+@nox.session(python=PYTHONS)
 @nox.parametrize("suite", ["functional", "integration"])
 def engine(session: nox.Session, suite: str) -> None:
     """The suites that need a Docker engine (tools/docker-engine)."""

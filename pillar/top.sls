@@ -3,4 +3,8 @@ base:
     - ubiq
     - admin
     - web-moodle
+    - app-moodle
+    - moodle-componentmgr
     - postgresql
+    - nvm
+    - selenium

@@ -25,6 +25,76 @@ ubiq:
         stop_signal: SIGQUIT  # nginx ends after the requests it is at
         healthcheck:
           test: [curl, -fsS, -o, /dev/null, http://localhost/]
+      verify:
+        - cmd: nginx -t
+        - port: 80
+        - http: {text: <title>Moodle</title>}
+
+    moodle-web-debug:
+      repository: ubiquitous/moodle-web-debug
+      base: debian-python
+      mods: [admin, web-moodle, web-moodle-debug]
+      config:
+        cmd: [nginx, -g, daemon off;]
+        exposed_ports: [80/tcp]
+        env: {LANG: en_US.UTF-8}
+        stop_signal: SIGQUIT
+        healthcheck:
+          test: [curl, -fsS, -o, /dev/null, http://localhost/]
+      verify:
+        - cmd: nginx -t
+        - http: {port: 8081, path: /status, text: Active connections}
+
+    moodle-app:
+      repository: ubiquitous/moodle-app
+      base: debian-python
+      mods: [admin, app-moodle]
+      config:
+        cmd: [php-fpm, --nodaemonize]
+        user: www-data
+        exposed_ports: [9000/tcp]
+        volumes: [/var/lib/moodle]
+        env: {LANG: en_US.UTF-8}
+        stop_signal: SIGQUIT  # PHP-FPM ends after the requests it is at
+        healthcheck:
+          test: [php-fpm-ping]
+      verify:
+        - cmd: php-fpm --test
+        - cmd: php -l /etc/moodle/config.php
+        - port: 9000
+        - healthy: true
+
+    moodle-app-debug:
+      repository: ubiquitous/moodle-app-debug
+      base: debian-python
+      mods: [admin, app-moodle, app-moodle-debug]
+      config:
+        cmd: [php-fpm, --nodaemonize]
+        user: www-data
+        exposed_ports: [9000/tcp]
+        volumes: [/var/lib/moodle]
+        env: {LANG: en_US.UTF-8}
+        stop_signal: SIGQUIT
+        healthcheck:
+          test: [php-fpm-ping]
+      verify:
+        - cmd: php -m | grep -x Xdebug
+        - healthy: true
+
+    moodle-build:
+      repository: ubiquitous/moodle-build
+      base: debian-python
+      mods: [admin, moodle-componentmgr, nvm]
+      config:
+        cmd: [bash, --login]
+        user: ubiquitous
+        working_dir: /home/ubiquitous
+        env: {LANG: en_US.UTF-8}
+      verify:
+        - cmd: composer --version
+        - cmd: npm --version
+        - cmd: git --version
+        - cmd: node --version
 
     postgresql:
       repository: ubiquitous/postgresql
@@ -39,3 +109,61 @@ ubiq:
         stop_signal: SIGINT  # fast: SIGTERM would wait for all clients to leave
         healthcheck:
           test: [pg_isready, -q]
+      verify:
+        - healthy: true
+          environment: {MOODLE_PASSWORD: verify}
+
+    selenium-hub:
+      repository: ubiquitous/selenium-hub
+      base: debian-python
+      mods: [admin, selenium-hub]
+      config:
+        cmd: [selenium-hub]
+        user: selenium
+        working_dir: /home/selenium
+        exposed_ports: [4442/tcp, 4443/tcp, 4444/tcp]
+        env: {LANG: en_US.UTF-8}
+        healthcheck:
+          test: [curl, -fsS, -o, /dev/null, http://localhost:4444/status]
+      verify:
+        - port: 4444
+        - healthy: true
+          timeout: 60
+
+    selenium-node-chrome:
+      repository: ubiquitous/selenium-node-chrome
+      base: debian-python
+      mods: [admin, selenium-node-chrome]
+      config:
+        cmd: [selenium-node]
+        user: selenium
+        working_dir: /home/selenium
+        exposed_ports: [5555/tcp]
+        env: {LANG: en_US.UTF-8}
+        healthcheck:
+          test: [curl, -fsS, -o, /dev/null, http://localhost:5555/status]
+      verify:
+        - cmd: chromium --headless --dump-dom data:text/html,works | grep works
+        - cmd: chromedriver --version
+        - healthy: true
+          environment: {SELENIUM_HUB: localhost}  # where there is none
+          timeout: 60
+
+    selenium-node-firefox:
+      repository: ubiquitous/selenium-node-firefox
+      base: debian-python
+      mods: [admin, selenium-node-firefox]
+      config:
+        cmd: [selenium-node]
+        user: selenium
+        working_dir: /home/selenium
+        exposed_ports: [5555/tcp]
+        env: {LANG: en_US.UTF-8}
+        healthcheck:
+          test: [curl, -fsS, -o, /dev/null, http://localhost:5555/status]
+      verify:
+        - cmd: firefox-esr --version
+        - cmd: geckodriver --version
+        - healthy: true
+          environment: {SELENIUM_HUB: localhost}  # where there is none
+          timeout: 60

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from textwrap import dedent
 from typing import Any
 
 import docker
 import docker.errors
+import docker.types
 import pytest
 import salt.config
 import salt.loader
@@ -38,8 +39,22 @@ def images_of_tests(engine: docker.APIClient) -> list[dict[str, Any]]:
         image
         for image in engine.images(all=True)
         if any(tag.startswith(IMAGES) for tag in image["RepoTags"] or ())
-        or (image["Labels"] or {}).get("org.salt-ubiq.image", "").startswith((NAMES, IMAGES))
+        or _is_of_tests((image["Labels"] or {}).get("org.salt-ubiq.image", ""))
     ]
+
+
+def _is_of_tests(label: str) -> bool:
+    """Also that of a shared layer: ``one,two on test-base``."""
+    return any(name.startswith((NAMES, IMAGES)) for name in label.split(" on "))
+
+
+def shared_layers(engine: docker.APIClient) -> dict[str, str]:
+    """The shared layers on the engine that tests have made: what they are, by their IDs."""
+    return {
+        image["Id"]: image["Labels"]["org.salt-ubiq.image"]
+        for image in images_of_tests(engine)
+        if any(tag.startswith("salt-ubiq.local/shared:") for tag in image["RepoTags"] or ())
+    }
 
 
 def build_leftovers(engine: docker.APIClient, workspace: str) -> list[str]:
@@ -57,21 +72,34 @@ def volume_names(engine: docker.APIClient, label: str = "org.salt-ubiq.kind") ->
 
 
 def _remove(engine: docker.APIClient, images: list[dict[str, Any]]) -> None:
-    for image in images:
-        for name in [*(image["RepoTags"] or ()), image["Id"]]:
-            # It may be gone with another, or still a parent of one that goes later.
-            with suppress(docker.errors.APIError):
+    below = {image["Id"]: image["ParentId"] for image in images}
+    for image in sorted(images, key=lambda image: _depth(image["Id"], below), reverse=True):
+        tags = [tag for tag in image["RepoTags"] or () if tag != "<none>:<none>"]
+        names = [tag for tag in tags if tag.startswith((IMAGES, "salt-ubiq.local/"))]
+        # An image from elsewhere may bear a name of a test's.
+        for name in [*names, *([image["Id"]] if names == tags else [])]:
+            with suppress(docker.errors.APIError):  # it may be gone with another
                 engine.remove_image(name, force=True)
+
+
+def _depth(image_id: str, below: Mapping[str, str]) -> int:
+    return 1 + _depth(below[image_id], below) if image_id in below else 0
+
+
+@contextmanager
+def no_new_images(engine: docker.APIClient) -> Iterator[None]:
+    """Afterwards, no image is left that tests have made in the meantime."""
+    before = {image["Id"] for image in images_of_tests(engine)}
+    yield
+    _remove(engine, [each for each in images_of_tests(engine) if each["Id"] not in before])
+    assert {image["Id"] for image in images_of_tests(engine)} == before
 
 
 @pytest.fixture
 def images(engine: docker.APIClient) -> Iterator[None]:
     """Afterwards, no image is left that the test has made."""
-    before = {image["Id"] for image in images_of_tests(engine)}
-    yield
-    new = [image for image in images_of_tests(engine) if image["Id"] not in before]
-    _remove(engine, sorted(new, key=lambda image: image["Created"], reverse=True))
-    assert {image["Id"] for image in images_of_tests(engine)} == before
+    with no_new_images(engine):
+        yield
 
 
 class Host:
@@ -186,6 +214,48 @@ def host(
     yield host
     workspace = (cachedir / "ubiq" / "id").read_text()
     assert build_leftovers(engine, workspace) == []
+
+
+@pytest.fixture(scope="module")
+def module_host(
+    tmp_path_factory: pytest.TempPathFactory,
+    cachedir: Path,
+    grains: dict[str, Any],
+    base: str,
+    engine: docker.APIClient,
+) -> Iterator[Host]:
+    """A host whose images all tests of a module go on from."""
+    with no_new_images(engine):
+        host = Host(tmp_path_factory.mktemp("module"), cachedir, grains)
+        host.catalogue()
+        yield host
+
+
+@contextmanager
+def all_in_use(base: str, engine: docker.APIClient) -> Iterator[None]:
+    """What of this package is on the engine stays there: containers use it."""
+    layers = [tag for each in engine.images("salt-ubiq.local/shared") for tag in each["RepoTags"]]
+    mounts = [
+        docker.types.Mount(f"/volumes/{name}", name, no_copy=True) for name in volume_names(engine)
+    ]
+    containers = [
+        engine.create_container(
+            image, ["true"], host_config=engine.create_host_config(mounts=mounts)
+        )["Id"]
+        for image in [base, *layers]
+    ]
+    try:
+        yield
+    finally:
+        for container in containers:
+            engine.remove_container(container)
+
+
+@pytest.fixture
+def nothing_of_others(base: str, engine: docker.APIClient) -> Iterator[None]:
+    """Pruning removes nothing that was on the engine before the test."""
+    with all_in_use(base, engine):
+        yield
 
 
 @pytest.fixture

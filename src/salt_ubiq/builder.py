@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import logging
 import os
-import shutil
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -44,7 +43,7 @@ from salt_ubiq.site import Site
 from salt_ubiq.slsbuild import SlsBuild
 from salt_ubiq.thin import Thin
 from salt_ubiq.verify import verify
-from salt_ubiq.workspace import Slot, Workspace
+from salt_ubiq.workspace import PRIVATE, Slot, Workspace
 
 log = logging.getLogger(__name__)
 
@@ -103,17 +102,19 @@ class Builder:
         started = time.monotonic()
         waiting = f"{image.name}: waiting for another build of it to end"
         with self.workspace.lock(f"image-{image.name}", waiting):
-            if image.push and not forced:
-                self._pull_missing(image)
-            reasons = list(forced) or self.reasons(image)
-            if reasons:
-                log.info("%s: %s", image.name, in_short(reasons))
-                result = self._build(image, reasons, since, started)
-            else:
-                result = self.up_to_date(image, started)
+            with _cancellable(f"{image.name}: cancelled, tags are as they were"):
+                if image.push and not forced:
+                    self._pull_missing(image)
+                reasons = list(forced) or self.reasons(image)
+                if reasons:
+                    log.info("%s: %s", image.name, in_short(reasons))
+                    result = self._build(image, reasons, since, started)
+                else:
+                    result = self.up_to_date(image, started)
             if image.push or push:
-                pushed = self.registry.push(image)
-                result = replace(result, pushed=tuple(asdict(each) for each in pushed))
+                with _cancellable(f"{image.name}: cancelled; the image is there, but not pushed"):
+                    pushed = self.registry.push(image)
+                    result = replace(result, pushed=tuple(asdict(each) for each in pushed))
             return result
 
     def _pull_missing(self, image: Base | Service) -> None:
@@ -147,15 +148,14 @@ class Builder:
                 else:
                     made = self._build_service(image, site, since)
                 warnings = self._prove(image, made, site)
+                # Before the tags: of an image that lost them, a record must say that it was ours.
+                self.recipes.save(made.recipe, made.image.id)
                 self.engine.tag(made.image.id, image.references)
             except BuildError as exc:
                 site.log_line(str(exc))
                 exc.log = site.log_path
                 self._keep_failed(image, exc, site)
                 raise
-            except (KeyboardInterrupt, SystemExit):
-                raise BuildCancelled(f"{image.name}: cancelled, tags are as they were") from None
-            self.recipes.save(made.recipe, made.image.id)
         log.info("%s: built %s", image.name, ", ".join(image.references))
         return Result(
             name=image.name,
@@ -217,7 +217,8 @@ class Builder:
             with self._site(image) as site:
                 recipe = self._recipe(image, old, site)
         except BuildError as exc:
-            return [str(exc).splitlines()[0]]
+            first, *more = str(exc).splitlines()
+            return [f"{first} {more[0]}" if first.endswith(":") and more else first]
         if recipe.digest == digest:
             return []
         changes = recipe.changes_since(old) if old else []
@@ -240,14 +241,7 @@ class Builder:
         try:
             foundation = layers.foundation(service, beginnings, parent)
             build = self._sls_build(service, parent, site, self._labels(service, parent))
-            built = build.run(foundation.image)
-            again = sorted(foundation.states.intersection(built.changed))
-            if again and foundation.recipe:
-                log.info(
-                    "%s: built without a shared layer: %s is not idempotent", service.name, again[0]
-                )
-                layers.undo(foundation.recipe)
-                built = build.run(parent)
+            built = layers.run(build, foundation, parent)
         except NoTools as exc:
             raise BuildError(
                 f"{service.where('base')}: {service.base} is too bare: {exc}"
@@ -330,8 +324,7 @@ class Builder:
             for slot in slots:
                 if self.engine.has_container(slot.name):
                     found.append(slot.name)
-                if self.engine.image(slot.reference):
-                    found.append(slot.reference)
+                found += self._private_tags(slot)
                 if not test:
                     self._clean(slot)
         return found
@@ -347,8 +340,7 @@ class Builder:
         create
             arguments of ``docker.create``
         """
-        with self.workspace.slot() as slot:
-            self._clean(slot)  # a dead process may have left something there
+        with self._clean_slot() as slot:
             site = self._site_in(slot, name, {})
             self._prepare(slot, image)
             around = runtime.surroundings(self.runtime_name, None, {})
@@ -377,11 +369,19 @@ class Builder:
     @contextmanager
     def _site(self, image: Base | Service) -> Iterator[Site]:
         """A free slot, for the time of one build."""
+        with self._clean_slot() as slot:
+            self._thin.provide_none(slot)
+            own = image.pillar if isinstance(image, Service) else {}
+            yield self._site_in(slot, image.name, own)
+
+    @contextmanager
+    def _clean_slot(self) -> Iterator[Slot]:
+        """A slot without anything in it, before and after."""
         with self.workspace.slot() as slot:
+            self._clean(slot)  # a dead process may have left something there
             try:
-                self._thin.provide_none(slot)
-                own = image.pillar if isinstance(image, Service) else {}
-                yield self._site_in(slot, image.name, own)
+                with slot.temporary_files():
+                    yield slot
             finally:
                 self._clean(slot)
 
@@ -398,13 +398,18 @@ class Builder:
 
     def _clean(self, slot: Slot) -> None:
         """Remove what a build in that slot, perhaps a dead one, has left."""
-        shutil.rmtree(slot.pillar, ignore_errors=True)
+        slot.clean()
         try:
             if self.engine.remove_container(slot.name):
                 log.info("removed the build container %s", slot.name)
-            self.engine.remove_image(slot.reference)
+            for reference in (*self._private_tags(slot), *slot.layers):
+                self.engine.remove_image(reference)
+            slot.record_layers(())
         except EngineError as exc:
             log.warning("%s; the next build will try again", exc)
+
+    def _private_tags(self, slot: Slot) -> list[str]:
+        return [each for each in self.engine.references(PRIVATE) if slot.owns(each)]
 
     def _labels(self, service: Service, parent: ImageInfo) -> dict[str, str]:
         above = self._catalogue.parent_of(service)
@@ -471,6 +476,15 @@ class Builder:
             raise BuildError(
                 f"{service.where('base')}: {reference} is not on the engine; {exc}"
             ) from None
+
+
+@contextmanager
+def _cancellable(message: str) -> Iterator[None]:
+    """Salt's commands would end with 0 on Ctrl-C: make it an error."""
+    try:
+        yield
+    except (KeyboardInterrupt, SystemExit):
+        raise BuildCancelled(message) from None
 
 
 @dataclass(frozen=True)

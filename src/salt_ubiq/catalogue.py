@@ -43,7 +43,7 @@ _REFERENCE = re.compile(
     rf"sha256:[0-9a-f]{{64}}|{_REPOSITORY.pattern}(?::{_TAG.pattern})?(?:@sha256:[0-9a-f]{{64}})?",
     re.ASCII,
 )
-_NAME = re.compile(r"[a-z0-9][a-z0-9._-]*")
+NAME = re.compile(r"[a-z0-9][a-z0-9._-]*")
 
 # Arguments of docker.sls_build and docker.create that a build sets itself.
 _RESERVED = frozenset(
@@ -614,7 +614,7 @@ def _problems_between(declared: Mapping[str, _Outline]) -> list[Problem]:
     problems = []
     owners: dict[str, str] = {}
     for name, outline in declared.items():
-        if not _NAME.fullmatch(name):
+        if not NAME.fullmatch(name):
             message = "a name has lower-case letters, digits, . _ and -, the first no sign"
             problems.append(Problem(outline.path, message))
         if outline.base and outline.base not in declared:

@@ -30,6 +30,7 @@ from salt_ubiq.engine import PATH
 _TMP = "/tmp"
 # Begins the lines on stderr by which salt_call.py announces states.
 _MARK = b"\x1e"
+_CONFLICT = 409
 
 
 @dataclass(frozen=True)
@@ -178,6 +179,13 @@ class BuildClient(docker.APIClient):
         if "Healthcheck" in self._image_config:
             kwargs["healthcheck"] = {"test": ["NONE"]}  # it checks the image's command
         self._timer.start()
+        try:
+            return super().create_container(image, command, **kwargs)
+        except docker.errors.APIError as exc:
+            if exc.status_code != _CONFLICT:
+                raise
+        # The engine has only now done what a process that was killed wanted of it.
+        super().remove_container(self.name, v=True, force=True)
         return super().create_container(image, command, **kwargs)
 
     def commit(  # type: ignore[override] # what it does not change it passes on
@@ -185,17 +193,20 @@ class BuildClient(docker.APIClient):
     ) -> Any:
         """Commit the container with the image's own config instead of the container's."""
         self.before_commit()
-        # An empty entrypoint says "none"; without one the container's own is taken over.
-        without: dict[str, Any] = {"Entrypoint": []} if self._entrypoint else {}
-        kwargs["conf"] = {**without, **self._image_config}
         self._keep_as = None
+        kwargs["conf"] = self._whole(self._image_config)
         return super().commit(container, *args, **kwargs)
+
+    def _whole(self, config: Mapping[str, Any]) -> dict[str, Any]:
+        # An empty entrypoint says "none"; without one the container's own is taken over.
+        return {**({"Entrypoint": []} if self._entrypoint else {}), **config}
 
     def remove_container(self, container: Any, *_: Any, **kwargs: Any) -> None:
         """Remove the container with the anonymous volumes that its parent's VOLUME made."""
         self._timer.cancel()
         if self._keep_as:
-            super().commit(container, **self._keep_as)
+            conf = self._whole(self._keep_as["conf"])
+            super().commit(container, **{**self._keep_as, "conf": conf})
         super().remove_container(container, **{**kwargs, "v": True})
 
     # The container_resource functions that docker.sls_build finds in __salt__.

@@ -46,7 +46,8 @@ def build(base: Base, site: Site, anew: bool = False) -> tuple[Recipe, str]:
         use nothing that is there already: neither FROM nor cached steps
 
     Returns its recipe and the image's ID. Raises
-    :class:`~salt_ubiq.errors.BuildError`; then there is no image, and no layer of it.
+    :class:`~salt_ubiq.errors.BuildError`; then there is no image, and what there is of it
+    goes with what else is in the slot.
     """
     if base.bootstrap and (anew or not site.engine.image(base.bootstrap.image)):
         bootstrap.make(base.bootstrap, site.engine)
@@ -180,20 +181,17 @@ class _Run:
         self._step = "before its first step"
         self._lines: deque[str] = deque(maxlen=_LAST_LINES)
         self._layers: list[str] = []
+        self._makes_layer = False
 
     def image_of(self, messages: Iterable[dict[str, Any]]) -> str:
         """Follow the build to its end and return the image's ID."""
         image_id = ""
-        try:
-            for message in messages:
-                self._note(message.get("stream", ""))
-                image_id = message.get("aux", {}).get("ID", image_id)
-                if "error" in message:
-                    raise BuildError(self._failure(message["error"].strip()))
-        except BaseException:
-            for layer in reversed(self._layers):
-                self._site.engine.remove_image(layer)
-            raise
+        for message in messages:
+            self._note(message.get("stream", ""))
+            image_id = message.get("aux", {}).get("ID", image_id)
+            if "error" in message:
+                raise BuildError(self._failure(message["error"].strip()))
+        self._record_layers([])
         return image_id
 
     def _note(self, text: str) -> None:
@@ -203,13 +201,20 @@ class _Run:
         if step := _STEP.match(text):
             self._step = f"at step {step['number']}, {step['instruction'].strip()}"
             self._lines.clear()
+            self._makes_layer = not step["instruction"].upper().startswith("FROM")
             log.info("%s: %s", self._name, text.strip())
         elif layer := _LAYER.match(text):
-            self._layers.append(layer["id"])
+            if self._makes_layer:
+                self._record_layers([*self._layers, layer["id"]])
         elif _CACHED in text:
-            self._layers.clear()  # what came before is another build's, too
+            self._makes_layer = False
+            self._record_layers([])  # what came before is another build's, too
         elif not text.startswith(_CHATTER):
             self._lines.extend(text.strip().splitlines())
+
+    def _record_layers(self, layers: list[str]) -> None:
+        self._layers = layers
+        self._site.slot.record_layers(layers)
 
     def _failure(self, error: str) -> str:
         printed = "".join(f"\n  {line}" for line in self._lines)

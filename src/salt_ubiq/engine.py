@@ -23,6 +23,8 @@ import docker
 import docker.errors
 import docker.types
 import docker.utils
+import requests.exceptions
+import urllib3.exceptions
 
 from salt_ubiq.errors import EngineError, NameTaken, NoTools
 
@@ -35,6 +37,13 @@ PATH = "/bin:/usr/bin:/sbin:/usr/sbin:/opt/bin:/usr/local/bin:/usr/local/sbin"
 
 _NO_NAME = "<none>:<none>"
 _NOT_FOUND, _CONFLICT = 404, 409
+# How it is told that the connection to the engine broke, or that there is none.
+_GONE = (
+    ConnectionError,
+    requests.exceptions.ConnectionError,
+    requests.exceptions.ChunkedEncodingError,
+    urllib3.exceptions.ProtocolError,
+)
 # Seconds: how long a container of ours is used at most, and until it is started.
 _LONGEST_USE, _TIME_TO_START = 300, 30
 
@@ -91,11 +100,11 @@ class Engine:
         environment = docker.utils.kwargs_from_env()
         self.arguments: dict[str, Any] = {**({"base_url": url} if url else environment)}
         self.arguments["version"] = version
-        address = url or environment.get("base_url") or "the local socket"
+        self.address = url or environment.get("base_url") or "the local socket"
         try:
             self.client = docker.APIClient(**self.arguments)
         except docker.errors.DockerException as exc:
-            raise EngineError(_unreachable(address, exc)) from None
+            raise EngineError(_unreachable(self.address, exc)) from None
 
     def version(self) -> dict[str, Any]:
         """Return the engine's own account: ``Version``, ``ApiVersion``, ``Arch``, …"""
@@ -183,10 +192,11 @@ class Engine:
 
     def remove_image(self, reference: str) -> bool:
         """Remove a tag or an image, if it is there and nothing needs it."""
-        try:
-            self.client.remove_image(reference)
-        except docker.errors.APIError:
-            return False
+        with _translated(f"remove image {reference}"):
+            try:
+                self.client.remove_image(reference)
+            except docker.errors.APIError:
+                return False
         return True
 
     def images(self) -> list[ListedImage]:
@@ -201,6 +211,22 @@ class Engine:
                 created=float(each["Created"]),
             )
             for each in found
+        ]
+
+    def images_in_use(self) -> set[str]:
+        """Return the IDs of the images that containers have, running or not."""
+        with _translated("list containers"):
+            return {str(each["ImageID"]) for each in self.client.containers(all=True)}
+
+    def references(self, repository: str) -> list[str]:
+        """Return all ``repository:tag`` of a repository."""
+        with _translated(f"list the images of {repository}"):
+            found = self.client.images(repository)
+        return [
+            name
+            for each in found
+            for name in each["RepoTags"] or ()
+            if name.startswith(f"{repository}:")
         ]
 
     def remove_container(self, name: str) -> bool:
@@ -360,13 +386,15 @@ class Engine:
                 return None
 
     def volumes(self, label: str, made_before: float = math.inf) -> list[str]:
-        """Return the names of the volumes that have a label, ``key=value``, and an age."""
+        """Return the names of unused volumes that have a label, ``key=value``, and an age."""
         with _translated("list volumes"):
-            found = self.client.volumes({"label": label})["Volumes"] or ()
+            found = self.client.volumes({"label": label, "dangling": True})["Volumes"] or ()
         return sorted(
             str(volume["Name"])
             for volume in found
-            if datetime.fromisoformat(volume["CreatedAt"][:19] + "+00:00").timestamp() < made_before
+            # In the engine's own time zone; Python 3.10 knows no Z.
+            if datetime.fromisoformat(volume["CreatedAt"].replace("Z", "+00:00")).timestamp()
+            < made_before
         )
 
     def in_use(self, name: str, owner: str) -> bool:
@@ -418,13 +446,22 @@ def _translated(action: str) -> Iterator[None]:
         yield
     except docker.errors.APIError as exc:
         raise EngineError(f"can't {action}: {exc.explanation or exc}") from None
-    except (docker.errors.DockerException, OSError) as exc:
+    except (docker.errors.DockerException, OSError, *_GONE) as exc:
         raise EngineError(f"can't {action}: the engine does not answer ({exc})") from None
 
 
 def is_without_tools(exc: Exception) -> bool:
     """Say whether a container did not start because its image lacks the program to run."""
     return "executable file not found" in str(exc) or "no such file or directory" in str(exc)
+
+
+def has_gone(exc: BaseException | None) -> bool:
+    """Say whether something failed because the engine was stopped meanwhile."""
+    while exc:
+        if isinstance(exc, _GONE):
+            return True
+        exc = exc.__cause__ or exc.__context__
+    return False
 
 
 def _unreachable(address: str, exc: BaseException) -> str:

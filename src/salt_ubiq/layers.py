@@ -9,6 +9,7 @@ second time on top of its own layer undoes the sharing.
 
 from __future__ import annotations
 
+import fnmatch
 import logging
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -19,8 +20,9 @@ from salt_ubiq.catalogue import ImageConfig, Service
 from salt_ubiq.compiled import Compiled
 from salt_ubiq.engine import LABEL, ImageInfo
 from salt_ubiq.recipe import Recipe, state_hashes
+from salt_ubiq.recipes import Recipes
 from salt_ubiq.site import Site
-from salt_ubiq.slsbuild import SlsBuild
+from salt_ubiq.slsbuild import Built, SlsBuild
 
 log = logging.getLogger(__name__)
 
@@ -79,12 +81,26 @@ class SharedLayers:
             recipe = build.recipe_of(part)
             if whole is None or not begins(part, whole) or self._is_undone(recipe):
                 break
-            image = self._provide(build, recipe, mods, found.image)
+            image = self._provide(build, recipe, found, parent)
             found = Foundation(image, frozenset(recipe.states), recipe)
         return found
 
-    def undo(self, recipe: Recipe) -> None:
-        """Never share this beginning again."""
+    def run(self, build: SlsBuild, on: Foundation, parent: ImageInfo) -> Built:
+        """
+        Build on a foundation; on the parent, and never again on it, if a state that is
+        applied there already does something a second time.
+
+        Raises :class:`~salt_ubiq.errors.BuildError`.
+        """
+        built = build.run(on.image)
+        again = sorted(on.states.intersection(built.changed))
+        if not again or on.recipe is None:
+            return built
+        log.info("%s: built without a shared layer: %s is not idempotent", build.name, again[0])
+        self._undo(on.recipe)
+        return build.run(parent)
+
+    def _undo(self, recipe: Recipe) -> None:
         self._undone.mkdir(exist_ok=True)
         (self._undone / recipe.digest).touch()
 
@@ -96,17 +112,18 @@ class SharedLayers:
         return self._site.workspace.path / "unshared"
 
     def _provide(
-        self, build: SlsBuild, recipe: Recipe, mods: tuple[str, ...], on: ImageInfo
+        self, build: SlsBuild, recipe: Recipe, on: Foundation, parent: ImageInfo
     ) -> ImageInfo:
         engine, reference = self._site.engine, f"{REPOSITORY}:{recipe.digest[:_DIGITS]}"
-        title = f"the layer of {', '.join(mods)}"
+        title = f"the layer of {', '.join(recipe.mods)}"
         with self._site.workspace.lock(f"shared-{recipe.digest}", f"{title}: another builds it"):
             found = engine.image(reference)
             if found is None or found.made_at < self._since:
                 log.info("%s, which several services share: building", title)
                 self._site.log_line(f"{title}:")
-                build.run(on)
+                self.run(build, on, parent)
                 found = engine.existing(self._site.slot.reference)
+                Recipes(self._site.workspace).save(recipe, found.id)
                 engine.tag(found.id, [reference])
         return found
 
@@ -125,7 +142,8 @@ def begins(part: Compiled, whole: Compiled) -> bool:
         return False
     known = {str(chunk[key]) for chunk in part.chunks for key in ("__id__", "name", "__sls__")}
     later = whole.chunks[len(part.chunks) :]
-    reacts = any(known & set(_reacted_to(chunk)) for chunk in later)
+    patterns = {pattern for chunk in later for pattern in _reacted_to(chunk)}
+    reacts = any(fnmatch.filter(known, pattern) for pattern in patterns)
     return not reacts and not any(chunk.get("listen") for chunk in part.chunks)
 
 

@@ -48,21 +48,14 @@ def prune(
     """
     removed: dict[str, list[str]] = {}
     oldest = time.time() - days * _DAY
-    gone: set[str] = set()
     if "leftovers" in kinds:
         removed["leftovers"] = builder.remove_leftovers(test)
-    if "images" in kinds:
-        old = [each.id for each in _old_images(builder) if each.created <= oldest]
-        removed["images"] = old if test else _images_without_used(builder, old)
-        gone.update(removed["images"])
-    if "shared" in kinds:
-        unused = [
-            reference
-            for each in _unused_layers(builder.engine.images(), gone)
-            for reference in each.references
-            if each.created <= oldest
-        ]
-        removed["shared"] = unused if test else _images_without_used(builder, unused)
+    if "images" in kinds or "shared" in kinds:
+        images = _without_used(builder, _candidates(builder, kinds, oldest), test)
+        if "images" in kinds:
+            removed["images"] = [each.id for each in images if not each.references]
+        if "shared" in kinds:
+            removed["shared"] = [name for each in images for name in each.references]
     if "runtimes" in kinds:
         runtimes = _volumes(builder, "runtime", oldest)
         removed["runtimes"] = _volumes_without_used(
@@ -80,34 +73,48 @@ def prune(
     return removed
 
 
-def _old_images(builder: Builder) -> list[ListedImage]:
-    """The latest first: an image that another is built on has to go after it."""
-    built = builder.recipes.images
-    found = [each for each in builder.engine.images() if each.id in built and not each.references]
-    return sorted(found, key=lambda each: each.created, reverse=True)
+def _candidates(builder: Builder, kinds: Collection[str], oldest: float) -> list[ListedImage]:
+    built = builder.recipes.images if "images" in kinds else ()
+    return [
+        each
+        for each in builder.engine.images()
+        if each.created <= oldest
+        and ((each.id in built and not each.references) or ("shared" in kinds and _is_layer(each)))
+    ]
 
 
-def _unused_layers(images: Iterable[ListedImage], gone: Collection[str]) -> list[ListedImage]:
-    """Shared layers on which no image is built, but for those that are ``gone``."""
-    known = {each.id: each for each in images if each.id not in gone}
-    shared = {each.id for each in known.values() if _is_layer(each)}
-    used = set()
-    for each in known.values():
-        parent = known.get(each.parent) if each.id not in shared else None
-        while parent:
-            used.add(parent.id)
-            parent = known.get(parent.parent)
-    unused = [known[image_id] for image_id in shared - used]
-    return sorted(unused, key=lambda each: each.created, reverse=True)
+def _without_used(builder: Builder, candidates: list[ListedImage], test: bool) -> list[ListedImage]:
+    """Remove images, those first that are built on others; return those that can go."""
+    unused = _unused(candidates, builder.engine.images(), builder.engine.images_in_use())
+    if test:
+        return unused
+    for each in unused:
+        for name in each.references or (each.id,):
+            builder.engine.remove_image(name)
+    left = {each.id for each in builder.engine.images()}
+    return [each for each in unused if each.id not in left]
+
+
+def _unused(
+    candidates: Iterable[ListedImage], images: Iterable[ListedImage], in_use: Collection[str]
+) -> list[ListedImage]:
+    """Those that no container has, and on which nothing is built but others of them."""
+    left = {each.id: each for each in images}
+    waiting = [each for each in candidates if each.id not in in_use]
+    found: list[ListedImage] = []
+    while True:
+        parents = {each.parent for each in left.values()}
+        free = [each for each in waiting if each.id in left and each.id not in parents]
+        if not free:
+            return found
+        found += free
+        for each in free:
+            del left[each.id]
 
 
 def _is_layer(image: ListedImage) -> bool:
     prefix = f"{layers.REPOSITORY}:"
     return bool(image.references) and all(name.startswith(prefix) for name in image.references)
-
-
-def _images_without_used(builder: Builder, names: list[str]) -> list[str]:
-    return [name for name in names if builder.engine.remove_image(name)]
 
 
 def _volumes(builder: Builder, kind: str, oldest: float) -> list[str]:

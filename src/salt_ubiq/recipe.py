@@ -107,7 +107,7 @@ def of_service(
         files=dict(sorted(compiled.files.items())),
         pillar=dict(_leaves(compiled.pillar)),
         config=_hashed(service.config.model_dump(mode="json", exclude_defaults=True)),
-        build=_hashed(service.build),
+        build=_hashed({**_network(service), **service.build}),
         salt=salt,
     )
 
@@ -126,8 +126,12 @@ def of_base(base: Base, parents: Hashes, files: Hashes) -> Recipe:
         parent=dict(parents),
         files=dict(sorted(files.items())),
         buildargs=_hashed(base.buildargs),
-        build=_hashed({"network_mode": base.network_mode} if base.network_mode else {}),
+        build=_hashed(_network(base)),
     )
+
+
+def _network(image: Base | Service) -> dict[str, str]:
+    return {"network_mode": image.network_mode} if image.network_mode else {}
 
 
 def state_hashes(compiled: Compiled, clean: Callable[[str], str]) -> dict[str, str]:

@@ -170,6 +170,8 @@ class Registry:
         self._attempts = attempts
         self._first_delay = first_delay
         self.digests = Digests(workspace)
+        self._names = workspace.path / "registry-names"
+        self._names.mkdir(exist_ok=True)
 
     def push(self, image: Image, note: Note = log.info) -> list[Pushed]:
         """
@@ -208,14 +210,13 @@ class Registry:
         place = self._place(image.reference)
         if not self._prefix and not _names_host(image.reference):
             return None
-        with self._alone(place):
+        with self._named(place, image.reference):
             if self._digest(place, note) is None:
                 return None
-            with self._for_a_time(place, image.reference):
-                note(f"{place.reference}: pulling")
-                pulled = self._asked(place, note, self._engine.pull)
-                self.digests.add(pulled.id, *self.digests.of(pulled))
-                self._engine.tag(pulled.id, [image.reference])
+            note(f"{place.reference}: pulling")
+            pulled = self._asked(place, note, self._engine.pull)
+            self.digests.add(pulled.id, *self.digests.of(pulled))
+            self._engine.tag(pulled.id, [image.reference])
         return self._engine.existing(image.reference)
 
     def digest(self, reference: str, note: Note = log.info) -> str | None:
@@ -231,7 +232,7 @@ class Registry:
 
     def _push(self, image: Image, reference: str, note: Note) -> Pushed:
         place = self._place(reference)
-        with self._alone(place):
+        with self._named(place, reference):
             local = self._engine.image(reference)
             if local is None:
                 raise RegistryError(f"{image.name}: there is no {reference}: build it first")
@@ -239,9 +240,8 @@ class Registry:
             if remote and remote in self.digests.of(local):
                 note(f"{place.reference}: is there already")
                 return Pushed(place.reference, remote, False, remote)
-            with self._for_a_time(place, reference):
-                self._engine.tag(local.id, [place.reference])
-                digest = self._asked(place, note, partial(self._send, note=note))
+            self._engine.tag(local.id, [place.reference])
+            digest = self._asked(place, note, partial(self._send, note=note))
             self.digests.add(local.id, digest)
         note(f"{place.reference}: {digest}")
         return Pushed(place.reference, digest, digest != remote, remote)
@@ -292,21 +292,27 @@ class Registry:
         return self._logins.get(host_of(reference), environment)
 
     @contextmanager
-    def _alone(self, place: _Place) -> Iterator[None]:
-        """Two at once would take the tag away from each other."""
+    def _named(self, place: _Place, reference: str) -> Iterator[None]:
+        """
+        Nobody else pushes or pulls it meanwhile, which would take its name away.
+
+        That goes at the end, unless the engine had it before; a file says that it is
+        ours, lest one that a killed process has left be taken for the user's.
+        """
         waiting = f"{place.reference}: waiting for another push or pull of it to end"
         with self._workspace.lock(f"registry-{place.reference}", waiting):
-            yield
-
-    @contextmanager
-    def _for_a_time(self, place: _Place, reference: str) -> Iterator[None]:
-        """The name in the registry goes at the end, unless it was on the engine before."""
-        stays = place.reference == reference or self._engine.image(place.reference)
-        try:
-            yield
-        finally:
-            if not stays:
+            ours = self._names / place.reference.replace("/", "_")
+            if place.reference == reference or (
+                not ours.exists() and self._engine.image(place.reference)
+            ):
+                yield
+                return
+            ours.touch()
+            try:
+                yield
+            finally:
                 self._engine.remove_image(place.reference)
+                ours.unlink()
 
 
 @dataclass(frozen=True)

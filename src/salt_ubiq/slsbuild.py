@@ -9,7 +9,7 @@ import importlib.metadata
 import json
 import logging
 from collections.abc import Callable, Collection, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
@@ -21,7 +21,7 @@ from salt_ubiq import finish, pillar, recipe, saltcall
 from salt_ubiq.catalogue import Service
 from salt_ubiq.compiled import Compiled, NoContainer
 from salt_ubiq.container import BuildClient, Surroundings
-from salt_ubiq.engine import LOG, RECIPE, ImageInfo, is_without_tools
+from salt_ubiq.engine import LOG, RECIPE, ImageInfo, has_gone, is_without_tools
 from salt_ubiq.errors import (
     BuildError,
     CallFailed,
@@ -73,6 +73,7 @@ class SlsBuild:
         labels: Mapping[str, str],
         pillar_keys: Collection[str] | None = None,
     ) -> None:
+        self.name = service.name
         self._service = service
         self._parent = parent
         self._site = site
@@ -124,6 +125,7 @@ class SlsBuild:
 
         client = self._client(on, states, sent=label, keep_as=self._failed_image())
         client.before_commit = lambda: residue.remove(client)
+        self._site.engine.remove_image(self._site.slot.reference)  # built before, and not wanted
         log.info("%s: applying %s to %s", service.name, ", ".join(service.mods), service.base)
         self._sls_build(client, states, on)
         return Built(states.states, states.changed, made[-1])
@@ -133,7 +135,9 @@ class SlsBuild:
         states = StateRun(self._site.clean, lambda _: None)
         log.info("%s: seeing whether its states have converged", self._service.name)
         client = self._client(image, states, test=True)
-        self._sls_build(client, states, image, dryrun=True)
+        # One that fails needs what is in the image no longer: it has not converged either.
+        with suppress(StatesFailed):
+            self._sls_build(client, states, image, dryrun=True)
         return states.changed
 
     def _sls_build(self, client: BuildClient, states: StateRun, on: ImageInfo, **more: Any) -> None:
@@ -188,6 +192,9 @@ class SlsBuild:
             return NoTools()
         if client.timed_out:
             return BuildError(f"{name}: not done after {self._service.timeout:g} s")
+        if has_gone(exc):
+            engine = self._site.engine.address
+            return BuildError(f"{name}: the Docker engine at {engine} was stopped meanwhile")
         text = f"{name}: {states.explain() or self._site.clean(_last_line(exc))}"
         return StatesFailed(text, failed) if failed else BuildError(text)
 

@@ -53,7 +53,7 @@ class StateRun:
         if not isinstance(self._returned, Mapping):
             return ()
         return tuple(
-            described(state.get("__sls__"), *_function(key), state.get("name"), self._clean)
+            described(state.get("__sls__"), *_function(key), _name(key, state), self._clean)
             for key, state in _in_order(self._returned)
             if state.get("changes") or not state["result"]
         )
@@ -87,6 +87,12 @@ class StateRun:
 def _function(key: str) -> tuple[str, str]:
     """``file`` and ``managed`` of a state's key in the return."""
     return key.partition("_|-")[0], key.rpartition("_|-")[2]
+
+
+def _name(key: str, state: Mapping[str, Any]) -> str:
+    """The state's name as it is declared; not every state returns just that."""
+    inner = key.partition("_|-")[2].rpartition("_|-")[0]
+    return inner.removeprefix(f"{state.get('__id__')}_|-")
 
 
 def _in_order(returned: Mapping[str, Any]) -> list[tuple[str, Any]]:

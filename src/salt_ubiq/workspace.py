@@ -10,14 +10,23 @@ from __future__ import annotations
 import fcntl
 import logging
 import os
+import shutil
+import tempfile
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
 
 log = logging.getLogger(__name__)
+
+PRIVATE = "salt-ubiq.local/build"
+"""The repository of images whose own tags have not moved yet."""
+
+
+def _token() -> str:
+    return uuid.uuid4().hex[:8]
 
 
 @dataclass(frozen=True)
@@ -32,6 +41,8 @@ class Slot:
 
     name: str
     path: Path
+    token: str = field(default_factory=_token, compare=False)
+    """Another each time: what the engine still does for a dead build is not taken for ours."""
 
     @property
     def cachedir(self) -> Path:
@@ -46,7 +57,41 @@ class Slot:
     @property
     def reference(self) -> str:
         """The private reference of the image until its own tags move."""
-        return f"salt-ubiq.local/build:{self.name}"
+        return f"{PRIVATE}:{self.name}.{self.token}"
+
+    def owns(self, reference: str) -> bool:
+        """Say whether that is the private reference of a build in this slot, now or before."""
+        return reference.rpartition(":")[2].partition(".")[0] == self.name
+
+    @property
+    def layers(self) -> list[str]:
+        """The IDs of the images that nobody needs if the build does not succeed, latest first."""
+        path = self.path / "layers"
+        return path.read_text().split()[::-1] if path.exists() else []
+
+    def record_layers(self, layers: Iterable[str]) -> None:
+        """Set them, so that they are known even if this process is killed."""
+        (self.path / "layers").write_text("\n".join(layers))
+
+    @contextmanager
+    def temporary_files(self) -> Iterator[None]:
+        """
+        Have this process's temporary files in the slot.
+
+        Salt writes pillar there; what a killed process has left, :meth:`clean` finds.
+        """
+        directory, before = self.path / "tmp", tempfile.tempdir
+        directory.mkdir(mode=0o700, exist_ok=True)
+        tempfile.tempdir = str(directory)
+        try:
+            yield
+        finally:
+            tempfile.tempdir = before
+
+    def clean(self) -> None:
+        """Remove the files of a build, perhaps of a dead one."""
+        for directory in (self.pillar, self.path / "tmp"):
+            shutil.rmtree(directory, ignore_errors=True)
 
 
 class Workspace:

@@ -4,61 +4,9 @@ from __future__ import annotations
 
 import time
 import urllib.request
-from contextlib import contextmanager
 
-import pytest
-import salt.utils.yaml
-
-from tests.conftest import BASE, IMAGES, REPOSITORY
-
-STATES = REPOSITORY / "_docker" / "service" / "salt" / "states"
-
-
-@pytest.fixture
-def shipped(host):
-    """A host with the shipped states, pillar and catalogue, its images under the tests' names."""
-    pillar = {}
-    for path in (REPOSITORY / "pillar").glob("*.sls"):
-        if path.stem != "top":
-            pillar |= salt.utils.yaml.safe_load(path.read_text())
-    services = {
-        f"test-{name}": {
-            **service,
-            "repository": service["repository"].replace("ubiquitous/", IMAGES),
-            "base": "test-base",
-        }
-        for name, service in pillar["ubiq"]["services"].items()
-    }
-    pillar["ubiq"] = {"bases": {"test-base": host.base}, "services": services}
-    host.pillar(pillar)
-    host.opts["file_roots"] = {"base": [str(STATES), str(host.states)]}
-    return host
-
-
-@contextmanager
-def running(engine, reference, **arguments):
-    """A container of the image, with its own command, for a while; yields its ID."""
-    host_config = engine.create_host_config(
-        port_bindings={80: ("127.0.0.1",)}, network_mode=arguments.pop("network", "bridge")
-    )
-    container = engine.create_container(reference, host_config=host_config, **arguments)["Id"]
-    try:
-        engine.start(container)
-        yield container
-    finally:
-        engine.remove_container(container, v=True, force=True)
-
-
-def until(answer, seconds=30):
-    """Call ``answer`` until it returns without error, and return that."""
-    deadline = time.monotonic() + seconds
-    while True:
-        try:
-            return answer()
-        except (OSError, AssertionError):
-            if time.monotonic() > deadline:
-                raise
-            time.sleep(0.2)
+from tests.conftest import BASE
+from tests.functional.conftest import running, until
 
 
 def test_moodle_web_serves_its_page_and_logs_to_the_container(shipped, engine, run_in):

@@ -34,6 +34,9 @@ class EngineThatTriesAnotherWorkspace:
     def remove_image(self, _):
         pass
 
+    def references(self, _):
+        return []
+
 
 @pytest.mark.parametrize("name", ["web", "id"])
 def test_building_an_image_keeps_no_other_builder_from_starting(tmp_path, name):

@@ -5,6 +5,7 @@ See and order image builds from the master's side.
 """
 
 import importlib.util
+import logging
 import pathlib
 
 import salt.client
@@ -14,6 +15,8 @@ from salt.exceptions import CommandExecutionError
 from salt.exceptions import NotImplemented as ShownWithoutTraceback
 
 __virtualname__ = "ubiq"
+
+log = logging.getLogger(__name__)
 
 
 def __virtual__():
@@ -108,7 +111,7 @@ def graph(fmt="text"):
         raise ShownWithoutTraceback(str(exc)) from None
 
 
-def build(name, tgt=None, tgt_type="glob", force=False, refresh=False):
+def build(name, tgt=None, tgt_type="glob", force=False, refresh=False, push=False):
     """
     Build one image of the catalogue, as :py:func:`build_all` builds many.
 
@@ -118,7 +121,7 @@ def build(name, tgt=None, tgt_type="glob", force=False, refresh=False):
 
         salt-run ubiq.build moodle-web
     """
-    return build_all(name, tgt=tgt, tgt_type=tgt_type, force=force, refresh=refresh)
+    return build_all(name, tgt=tgt, tgt_type=tgt_type, force=force, refresh=refresh, push=push)
 
 
 def build_all(*names, tgt=None, tgt_type="glob", jobs=None, force=False, refresh=False, push=False):
@@ -165,11 +168,51 @@ def build_all(*names, tgt=None, tgt_type="glob", jobs=None, force=False, refresh
     else:
         caller = _caller()
         results = _call(
-            caller, "ubiq_docker.build_all", *names, jobs=jobs, force=force, refresh=refresh
+            caller,
+            "ubiq_docker.build_all",
+            *names,
+            jobs=jobs,
+            force=force,
+            refresh=refresh,
+            push=push,
         )
         retcode = caller.sminion.functions.pack["__context__"].get("retcode", 0)
     __context__["retcode"] = retcode
     return {"images": results, "retcode": retcode}
+
+
+def hook(data):
+    """
+    Carry out what a webhook orders: build images as :py:func:`build_all` does, on the
+    minions of ``ubiq_builders`` or on this machine, and return what it returns.
+
+    An order that is not valid is refused, with a line in the log, and starts nothing.
+
+    data
+        What was sent: ``{"images": [name, …]}``, the names of images of the catalogue,
+        and optionally ``push``, ``refresh`` and ``force``, each ``true`` or ``false``, as
+        of :py:func:`build_all`. Nothing else.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt-run ubiq.hook '{"images": ["moodle-web"], "push": true}'
+    """
+    from salt_ubiq import order
+    from salt_ubiq.errors import UbiqError
+
+    try:
+        try:
+            ordered = order.parse(data)
+        except UbiqError as exc:
+            raise ShownWithoutTraceback(str(exc)) from None
+        return build_all(
+            *ordered.images, push=ordered.push, refresh=ordered.refresh, force=ordered.force
+        )
+    except ShownWithoutTraceback as exc:
+        log.error("the order of a webhook is refused: %s", exc)
+        raise
 
 
 def _on_minions(names, tgt, tgt_type, jobs, force, refresh, push):

@@ -19,7 +19,8 @@ Keep Docker images built from Salt states, up to date, pushed, and built on a sc
         - onchanges:
           - ubiq_docker: moodle-web
 
-With ``test=True`` each says what it would do, and why, and does nothing.
+With ``test=True`` each says what it would do, and why, and does nothing. An image that
+watches another state, or listens to it, is built anew when that has changed something.
 """
 
 import functools
@@ -194,6 +195,23 @@ def absent(name):
     return _attempted(ret, remove)
 
 
+def mod_watch(name, sfun, **kwargs):
+    """
+    Build anew because what a state watches has changed, even if nothing that the image
+    is known to depend on has. Salt calls this where the state itself changed nothing.
+
+    sfun
+        The state function; its arguments follow.
+    """
+    given = {key: value for key, value in kwargs.items() if not key.startswith("__")}
+    if sfun in _BUILDING:
+        return _BUILDING[sfun](name, **{**given, "force": True})
+    return {"pushed": pushed, "scheduled": scheduled, "absent": absent}[sfun](name, **given)
+
+
+_BUILDING = {"base_built": base_built, "service_built": service_built, "all_built": all_built}
+
+
 def _built(name, function, **kwargs):
     ret = _ret(name)
 
@@ -218,9 +236,12 @@ def _ret(name):
 def _attempted(ret, action):
     """What the action returns; an error of it as a state says it."""
     try:
-        return action()
+        done = action()
     except (CommandExecutionError, SaltInvocationError) as exc:
-        return {**ret, "result": False, "comment": str(exc)}
+        done = {**ret, "result": False, "comment": str(exc)}
+    if done["result"] is False:
+        done["skip_watch"] = True  # else Salt tries at once what has just failed
+    return done
 
 
 def _planned(ret, steps):

@@ -7,10 +7,12 @@ from __future__ import annotations
 import ctypes
 import logging
 import multiprocessing
+import os
 import signal
 import sys
 import time
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
@@ -90,7 +92,7 @@ class LocalExecutor:
         worker = self._workers[name]
         try:
             message = worker.results.recv()
-        except EOFError:
+        except (EOFError, OSError):  # it died, the latter in the middle of a message
             message = None
         if isinstance(message, logging.LogRecord):
             logging.getLogger(message.name).handle(message)
@@ -115,14 +117,18 @@ class _Forward(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         record.msg, record.args = record.getMessage(), ()
         record.exc_info = record.exc_text = None
-        self._connection.send(record)
+        with suppress(OSError):  # the parent died: nobody listens, and cleaning up goes on
+            self._connection.send(record)
 
 
 def _work(build: Callable[[str], Result], name: str, connection: Connection) -> None:
     """What a worker process does."""
     # Without its parent nobody would take the result, or cancel it.
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
     signal.signal(signal.SIGTERM, _end)
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+    parent = multiprocessing.parent_process()
+    if parent and os.getppid() != parent.pid:
+        return  # it died before that
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # of the terminal: the parent cancels
     log = logging.getLogger("salt_ubiq")
     log.handlers, log.propagate = [_Forward(connection)], False

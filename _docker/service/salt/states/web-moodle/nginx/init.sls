@@ -15,6 +15,7 @@ nginx:
           'user': nginx.user,
           'worker_processes': nginx.worker_processes,
           'worker_connections': nginx.worker_connections,
+          'resolver': nginx.resolver,
         } | json }}
     - require:
       - pkg: nginx

@@ -1,4 +1,5 @@
-# The servers' document roots and the pages that the pillar declares for them.
+# The servers' document roots and the pages that the pillar declares for them. The
+# error pages are elsewhere: a volume that is mounted on the root would hide them.
 {%- from "web-moodle/map.jinja" import servers with context %}
 {%- for name, server in servers.items() %}
 
@@ -7,11 +8,18 @@
     - name: {{ server.root }}
     - makedirs: True
     - mode: '0755'
+
+{{ name }}-error-root:
+  file.directory:
+    - name: {{ server.error_root }}
+    - makedirs: True
+    - mode: '0755'
 {%- for file, page in server.pages.items() %}
+{%- set is_error_page = '/' ~ file in server.error_pages.values() %}
 
 {{ name }}-page-{{ file }}:
   file.managed:
-    - name: {{ server.root }}/{{ file }}
+    - name: {{ server.error_root if is_error_page else server.root }}/{{ file }}
     - source: salt://web-moodle/site/page.html
     - template: jinja
     - context:
@@ -19,5 +27,6 @@
     - mode: '0644'
     - require:
       - file: {{ name }}-root
+      - file: {{ name }}-error-root
 {%- endfor %}
 {%- endfor %}

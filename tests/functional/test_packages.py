@@ -1,0 +1,181 @@
+"""Salt's functions in containers of images, and the packages that they find there."""
+
+from __future__ import annotations
+
+import io
+import json
+import tarfile
+from contextlib import contextmanager
+from datetime import datetime, timezone
+
+import pytest
+from cyclonedx.schema import SchemaVersion
+from cyclonedx.validation.json import JsonStrictValidator
+from packageurl import PackageURL
+from salt.exceptions import CommandExecutionError, SaltInvocationError
+
+from salt_ubiq import packages, runtime, saltcall
+from salt_ubiq.catalogue import Runtime
+from salt_ubiq.engine import Engine
+from salt_ubiq.errors import CallFailed, NoTools
+from salt_ubiq.runtime import RuntimeVolume
+from salt_ubiq.site import Site
+from salt_ubiq.thin import Thin
+from salt_ubiq.workspace import Workspace
+from tests.conftest import BASE, DEBIAN, IMAGES, build_leftovers
+
+_ANONYMOUS = 64  # the length of the name of a volume that was given none
+
+
+@pytest.fixture
+def salt_in(host, cachedir):
+    """``salt_in(reference)``: a context manager that gives a container of the image."""
+
+    @contextmanager
+    def start(reference, own_python=False, **more):
+        engine, workspace = Engine(), Workspace(str(cachedir))
+        thin, image = Thin(workspace, {}), engine.existing(reference)
+        with workspace.slot() as slot:
+            if own_python:
+                thin.provide_whole(slot)
+                volume = None
+            else:
+                thin.provide_none(slot)
+                volume = RuntimeVolume(Runtime(), engine, workspace, thin).ensure(image)
+            site = Site(
+                engine=engine,
+                workspace=workspace,
+                slot=slot,
+                opts=host.modules.opts,
+                labels={},
+                clean=lambda text: text.replace("geheim", "******"),
+                log_line=print,
+            )
+            surroundings = runtime.surroundings(volume, None, {})
+            with saltcall.container(image, reference, site, surroundings, **more) as container:
+                yield container
+
+    return start
+
+
+@pytest.fixture
+def nothing_left(engine, cachedir):
+    """No container, tag or volume is there that was not before."""
+
+    def seen():
+        names = [volume["Name"] for volume in engine.volumes()["Volumes"] or ()]
+        workspace = (cachedir / "ubiq" / "id").read_text()
+        anonymous = {name for name in names if len(name) == _ANONYMOUS}
+        return build_leftovers(engine, workspace), anonymous
+
+    before = seen()
+    yield
+    assert seen() == before
+
+
+def dpkg_knows(run_in, reference):
+    lines = run_in(
+        reference, "dpkg-query", "-W", "-f", "${Package} ${Version} ${Architecture}\\n"
+    ).splitlines()
+    return {tuple(line.split()) for line in lines}
+
+
+def test_the_packages_of_an_image_without_python_are_those_that_dpkg_knows(
+    base, nothing_left, salt_in, run_in
+):
+    with salt_in(DEBIAN) as container:
+        contents = packages.read(container)
+    known = dpkg_knows(run_in, DEBIAN)
+    assert contents.to_dict() == {name: version for name, version, _ in known}
+    described = {(each.name, each.version, each.deb.architecture) for each in contents.packages}
+    assert described == known
+
+
+def test_the_sbom_of_an_image_is_valid_and_has_every_package(base, salt_in, run_in):
+    with salt_in(DEBIAN) as container:
+        contents = packages.read(container)
+    at = datetime.now(timezone.utc)
+    text = packages.sbom(contents, DEBIAN, Engine().existing(DEBIAN).id, at)
+    error = JsonStrictValidator(SchemaVersion.V1_6).validate_str(text)
+    assert error is None, error
+    found = [
+        PackageURL.from_string(each["purl"])
+        for each in json.loads(text)["components"]
+        if "purl" in each
+    ]
+    known = dpkg_knows(run_in, DEBIAN)
+    assert {(each.name, each.version, each.qualifiers["arch"]) for each in found} == known
+    assert {(each.type, each.namespace) for each in found} == {("deb", "debian")}
+    assert {each.qualifiers["distro"] for each in found} == {"debian-12"}
+
+
+def test_without_the_runtime_salt_runs_with_the_images_python(base, salt_in, run_in):
+    with salt_in(BASE, own_python=True) as container:
+        contents = packages.read(container)
+    assert contents.to_dict() == {name: version for name, version, _ in dpkg_knows(run_in, BASE)}
+
+
+def test_an_image_with_a_program_a_user_and_a_healthcheck_of_its_own_is_looked_into(
+    base, image_of, salt_in, nothing_left
+):
+    reference = image_of(
+        f'FROM {DEBIAN}\nENTRYPOINT ["false"]\nUSER nobody\nVOLUME /data\nHEALTHCHECK CMD false\n',
+        "odd",
+    )
+    with salt_in(reference) as container:
+        assert container.call("cmd.run", "id -un") == "root"
+
+
+def test_a_function_that_fails_says_which_of_what_image_and_no_secret(base, salt_in, nothing_left):
+    with salt_in(DEBIAN) as container:
+        with pytest.raises(CallFailed) as failure:
+            container.call("test.geheim")
+        assert str(failure.value).startswith(f"{DEBIAN}: test.geheim: ")
+        with pytest.raises(CallFailed) as failure:
+            container.call("test.exception", "geheim")
+        assert "geheim" not in str(failure.value)
+
+
+def test_an_image_of_no_known_kind_has_no_list(base, image_of, salt_in, nothing_left):
+    gone = "/etc/debian_version /etc/os-release /usr/lib/os-release"
+    reference = image_of(f"FROM {DEBIAN}\nRUN rm {gone}\n", "of-no-kind")
+    with salt_in(reference) as container, pytest.raises(CallFailed) as failure:
+        packages.read(container)
+    assert str(failure.value) == (
+        f"{reference}: pkg.list_pkgs: Salt has it for nothing that is in this image"
+    )
+
+
+def test_a_function_that_does_not_end_is_ended(base, salt_in, nothing_left):
+    with salt_in(DEBIAN, timeout=8) as container, pytest.raises(CallFailed) as failure:
+        container.call("test.sleep", 60)
+    assert str(failure.value) == f"{DEBIAN}: test.sleep: not done in time"
+
+
+def test_an_image_with_nothing_in_it_has_no_tools(host, engine, salt_in, nothing_left):
+    with io.BytesIO() as buffer:
+        with tarfile.open(fileobj=buffer, mode="w") as tar:
+            tar.addfile(tarfile.TarInfo("nothing"))
+        engine.import_image_from_data(buffer.getvalue(), repository=f"{IMAGES}bare", tag="latest")
+    with pytest.raises(NoTools), salt_in(f"{IMAGES}bare:latest"):
+        pass
+
+
+@pytest.mark.parametrize("name", ["test-base", BASE, BASE.partition(":")[0]])
+def test_the_function_takes_names_of_the_catalogue_and_references(host, run_in, nothing_left, name):
+    listed = host.call("ubiq_docker.packages", name)
+    assert listed == {name: version for name, version, _ in dpkg_knows(run_in, BASE)}
+
+
+def test_the_functions_sbom_names_the_image_and_its_id(host, engine):
+    document = json.loads(host.call("ubiq_docker.packages", "test-base", fmt="cyclonedx"))
+    described = document["metadata"]["component"]
+    assert (described["name"], described["version"]) == (BASE, engine.inspect_image(BASE)["Id"])
+
+
+def test_an_image_that_is_not_there_and_a_format_that_is_none_are_said(host):
+    with pytest.raises(CommandExecutionError) as failure:
+        host.call("ubiq_docker.packages", "test/nothing")
+    assert str(failure.value).startswith("test/nothing is not on the engine")
+    with pytest.raises(SaltInvocationError):
+        host.call("ubiq_docker.packages", "test-base", fmt="spdx")
