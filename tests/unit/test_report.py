@@ -133,13 +133,13 @@ def test_a_result_is_plain_data_that_json_gives_back_as_it_was():
 
 def test_a_result_has_the_documented_keys():
     plain = Result(name="web", image="ubiquitous/web:latest", action="failed").to_dict()
-    assert (
-        list(plain)
-        == (
-            "name image action id old_id parent reasons states warnings pushed duration error log size "
-            "attempts"
-        ).split()
+    keys = (
+        "name image action id old_id parent reasons states warnings pushed duration error log "
+        "size attempts"
     )
+    assert list(plain) == keys.split()
+    assert plain["states"]["total"] == 5
+    assert plain["states"]["failed"][0]["id"] == "config"
     assert plain["states"] == {"total": 0, "changed": 0, "failed": []}
     assert plain["id"] is plain["error"] is None
 
