@@ -138,8 +138,6 @@ def test_a_result_has_the_documented_keys():
         "size attempts"
     )
     assert list(plain) == keys.split()
-    assert plain["states"]["total"] == 5
-    assert plain["states"]["failed"][0]["id"] == "config"
     assert plain["states"] == {"total": 0, "changed": 0, "failed": []}
     assert plain["id"] is plain["error"] is None
 
