@@ -1,5 +1,19 @@
 # The catalogue: every image that is built, and what it is built from.
 ubiq:
+  # What the states read of pillar: a change of another key is no change of their images.
+  pillar_keys:
+    admin: [admin]
+    app-moodle: [moodle, php]
+    app-moodle-debug: [moodle, php]
+    moodle-componentmgr: [moodle-componentmgr]
+    nvm: [nvm]
+    postgresql: [postgresql]
+    selenium-hub: [selenium]
+    selenium-node-chrome: [selenium]
+    selenium-node-firefox: [selenium]
+    web-moodle: [nginx]
+    web-moodle-debug: [nginx]
+
   bases:
     debian-python:
       repository: ubiquitous/debian-python

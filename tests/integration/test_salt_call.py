@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import pwd
-import re
 import shutil
 import signal
 import subprocess
@@ -167,19 +166,6 @@ def test_the_guides_script_refuses_wrong_flags(arguments):
     done = run([str(REPOSITORY / "_docker/service/build"), *arguments])
     assert done.returncode == 2
     assert "usage:" in done.stderr
-
-
-def test_the_guides_script_for_all_builds_the_shipped_catalogue(checkout, base, images, engine):
-    catalogue = checkout / "pillar" / "ubiq.sls"
-    catalogue.write_text(catalogue.read_text().replace("ubiquitous/", f"{IMAGES}shipped-"))
-    environment = {**os.environ, "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}"}
-    done = run(["_docker/service/init"], cwd=checkout, env=environment)
-    assert done.returncode == 0, done.stderr
-    assert "3 built" in done.stdout
-    for name in ("moodle-web", "postgresql"):
-        assert re.search(rf"^{name} +built ", done.stdout, re.MULTILINE)
-        assert engine.images(f"{IMAGES}shipped-{name}")
-    assert "[3/3]" in done.stderr
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
