@@ -14,7 +14,7 @@ from salt_ubiq import graph
 from salt_ubiq.builder import Builder
 from salt_ubiq.catalogue import Base, Catalogue, Service
 from salt_ubiq.engine import RECIPE, ImageInfo
-from salt_ubiq.errors import CallFailed, UbiqError
+from salt_ubiq.errors import CallFailed, RegistryError, UbiqError
 
 log = logging.getLogger(__name__)
 
@@ -141,5 +141,9 @@ class Lookout:
     def _moved(self, reference: str) -> bool:
         here = self._builder.engine.image(reference)
         known = {digest.partition("@")[2] for digest in here.digests} if here else set()
-        now = self._digest(reference) if known else None
+        try:
+            now = self._digest(reference) if known else None
+        except RegistryError as exc:
+            log.warning("can't tell whether %s has moved: %s", reference, exc)
+            return False
         return now is not None and now not in known
