@@ -136,7 +136,8 @@ def test_images_are_spread_and_children_built_where_their_parents_are(
     finally:
         events.close()
     assert process.returncode == 0, results
-    assert {each["action"] for each in results.values()} == {"built"}
+    assert results["test-base"]["action"] == "up-to-date"
+    assert {results[name]["action"] for name in results if name != "test-base"} == {"built"}
     homes = events.homes
     assert set(homes.values()) == {minion.id for minion in minions}
     assert homes["test-base"] == homes["test-a"] == homes["test-b"]
@@ -176,4 +177,4 @@ def test_a_minion_that_dies_fails_its_image_with_a_clear_word(
 
 def _builds(master, minion):
     running = master.salt_cli().run("saltutil.running", minion_tgt=minion.id).data
-    return any(job["arg"] == ["test-slow"] for job in running or ())
+    return any(job["arg"][:1] == ["test-slow"] for job in running or ())

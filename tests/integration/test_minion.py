@@ -9,13 +9,14 @@ import time
 import pytest
 from saltfactories.utils import random_string
 
-from tests.conftest import BASE, BASE_DECLARATION, IMAGES
+from tests.conftest import BASE, BASE_DECLARATION, IMAGES, REPOSITORY
 
 
 @pytest.fixture(scope="module")
 def master(salt_factories):
     overrides = {"interface": "127.0.0.1", "auto_accept": True}
     factory = salt_factories.salt_master_daemon(random_string("master-"), overrides=overrides)
+    (factory.state_tree.base.write_path / "_docker").symlink_to(REPOSITORY / "_docker")
     with factory.started(start_timeout=120):
         yield factory
 

@@ -180,7 +180,7 @@ def test_an_interrupted_run_ends_its_builds_and_is_recorded(command, host, engin
     assert "cancelled; see" in printed
     assert not engine.containers(all=True, filters={"name": _container(host)})
     (record, *_) = host.call("ubiq_docker.runs", limit=1)
-    assert record["summary"] == "1 failed"
+    assert record["summary"] == "1 up to date, 1 failed"
 
 
 @pytest.mark.parametrize(("mods", "result"), [("web", True), ("nowhere", False)])
@@ -200,7 +200,7 @@ def test_an_orchestration_succeeds_where_its_run_does(command, host, mods, resul
     (states,) = json.loads(done.stdout)["data"].values()
     (state,) = states.values()
     assert state["result"] is result
-    (image,) = state["changes"]["return"]["images"].values()
+    image = state["changes"]["return"]["images"]["test-web"]
     assert image["action"] == ("built" if result else "failed")
 
 
