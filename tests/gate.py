@@ -140,6 +140,7 @@ class _Connection:
                 if self._stop:
                     if self._stop.moment == "after":
                         self._stop.hold()
+                    self._stop.over.wait()
                     break
                 self._client.sendall(chunk)
         with suppress(OSError):

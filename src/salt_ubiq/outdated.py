@@ -14,7 +14,7 @@ from salt_ubiq import graph
 from salt_ubiq.builder import Builder
 from salt_ubiq.catalogue import Base, Catalogue, Service
 from salt_ubiq.engine import RECIPE, ImageInfo
-from salt_ubiq.errors import CallFailed, RegistryError, UbiqError
+from salt_ubiq.errors import RegistryError, UbiqError
 
 log = logging.getLogger(__name__)
 
@@ -118,11 +118,9 @@ class Lookout:
         if found.id not in self._known:
             network = {"network_mode": image.network_mode} if image.network_mode else {}
             with self._builder.salt_in(found, image.reference, **network) as container:
-                refreshed = container.call("pkg.refresh_db")
-                if refreshed is False or (
-                    isinstance(refreshed, Mapping) and False in refreshed.values()
-                ):
-                    raise CallFailed(f"{image.reference}: the package lists can't be fetched")
+                # Only apt's says nothing of what it could not fetch, unless it is told to.
+                apt = container.call("grains.get", "os_family") == "Debian"
+                container.call("pkg.refresh_db", **({"failhard": True} if apt else {}))
                 available = container.call("pkg.list_upgrades", refresh=False)
                 installed = container.call("pkg.list_pkgs") if available else {}
             self._known[found.id] = {

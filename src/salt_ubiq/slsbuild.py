@@ -229,8 +229,11 @@ class SlsBuild:
         build = {key: value for key, value in self._service.build.items() if key != "environment"}
         if self._service.network_mode:
             build.setdefault("network_mode", self._service.network_mode)
+        # In the network of the host, or of another container, it bears a name already.
+        network = str(build.get("network_mode", ""))
+        named = network == "host" or network.startswith("container:")
         return {
-            "hostname": _HOSTNAME,
+            **({} if named else {"hostname": _HOSTNAME}),
             "labels": dict(self._labels),
             "stop_timeout": 0,  # `sleep infinity` ignores SIGTERM as PID 1
             **build,

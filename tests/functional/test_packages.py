@@ -47,7 +47,7 @@ def salt_in(host, cachedir):
                 workspace=workspace,
                 slot=slot,
                 opts=host.modules.opts,
-                labels={},
+                log_path="",
                 clean=lambda text: text.replace("geheim", "******"),
                 log_line=print,
             )

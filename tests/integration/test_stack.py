@@ -35,6 +35,7 @@ from tests.conftest import (
     no_new_images,
     volume_names,
 )
+from tests.functional.conftest import until
 from tests.functional.downloads import npm_package, served
 
 BIN = Path(sys.executable).parent
@@ -225,6 +226,7 @@ def stack(built, checkout):
         table = f"CREATE TABLE mdl_course AS SELECT '{TITLE}' AS fullname"
         psql = f'PGPASSWORD=$MOODLE_PASSWORD psql -h localhost -U moodle -c "{table}"'
         stack.compose("exec", "-T", "postgresql", "sh", "-c", psql)
+        until(lambda: stack.page("/limit.php"))
         yield stack
     finally:
         stack.compose("logs", "--no-color", "--tail=20")

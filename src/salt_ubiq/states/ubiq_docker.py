@@ -164,13 +164,16 @@ def scheduled(name, images=(), jobs=None, force=False, refresh=False, push=False
     comes of the return (``returner``, ``return_job``, …).
     """
     given = {"jobs": jobs, "force": force, "refresh": refresh, "push": push}
-    return __states__["schedule.present"](
+    ret = __states__["schedule.present"](
         name=name,
         function="ubiq_docker.build_all",
         job_args=_listed(images),
         job_kwargs={key: value for key, value in given.items() if value},
         **{"maxrunning": 1, **kwargs},
     )
+    if __opts__["test"] and ret["result"] and ret["changes"]:
+        ret["result"] = None  # Salt says True
+    return ret
 
 
 def absent(name):
