@@ -1,0 +1,193 @@
+"""What builds leave on the engine is removed, and nothing else."""
+
+from __future__ import annotations
+
+import time
+import uuid
+
+import pytest
+from salt.exceptions import SaltInvocationError
+
+from tests.conftest import BASE, DEBIAN, IMAGES, volume_names
+
+WEB = f"{IMAGES}web"
+
+
+def declare(host, **more):
+    service = {"repository": WEB, "base": "test-base", "mods": ["web"], "converged": False}
+    host.catalogue(**{"test-web": {**service, **more}})
+
+
+@pytest.fixture
+def build(host):
+    """``build(text)``: build the service anew, with a text in it, and return the image's ID."""
+    declare(host)
+
+    def build(text):
+        host.file("web.sls", f"/srv/page:\n  file.managed:\n    - contents: {text}\n")
+        return host.call("ubiq_docker.build_service", "test-web")["id"]
+
+    return build
+
+
+def there(engine):
+    return {image["Id"] for image in engine.images(all=True)}
+
+
+def prune(host, *kinds, **how):
+    return host.call("ubiq_docker.prune", *kinds, **how)
+
+
+@pytest.fixture
+def volume(engine):
+    """``volume(name, kind)``: make a volume that bears a label as ours do."""
+    made = []
+
+    def make(name, kind):
+        engine.create_volume(name, labels={"org.salt-ubiq.kind": kind})
+        made.append(name)
+        return name
+
+    yield make
+    for name in {*made} & volume_names(engine):
+        engine.remove_volume(name)
+
+
+def test_old_images_go_and_the_current_stays(host, engine, build):
+    old = [build("one"), build("two")]
+    new = build("three")
+    before = there(engine)
+    assert set(prune(host, "images", test=True)["images"]) == {*old}
+    assert there(engine) == before
+    assert set(prune(host, "images")["images"]) == {*old}
+    assert there(engine) == before - {*old}
+    assert engine.inspect_image(WEB)["Id"] == new
+    assert prune(host, "images") == {"images": []}
+    assert host.call("ubiq_docker.build_service", "test-web")["action"] == "up-to-date"
+
+
+def test_days_spare_what_is_younger(host, engine, build):
+    older, younger = build("one"), None
+    time.sleep(4)
+    younger = build("two")
+    build("three")
+    assert prune(host, "images", days=1) == {"images": []}
+    modules = host.modules
+    (created,) = (each["Created"] for each in engine.images(all=True) if each["Id"] == younger)
+    days = (time.time() - created + 2) / 86400
+    assert modules["ubiq_docker.prune"]("images", days=days) == {"images": [older]}
+    assert younger in there(engine)
+
+
+def test_an_old_image_that_is_used_stays(host, engine, build, image_of):
+    """By a container, by an image that a user has built on it, by a name that a user gave it."""
+    in_container, below_users, named, unused = (build(text) for text in ("a", "b", "c", "d"))
+    build("e")
+    users = image_of(f"FROM {below_users}\nRUN touch /srv/mine\n", "users")
+    users_id = engine.inspect_image(users)["Id"]
+    engine.tag(named, f"{IMAGES}named")
+    container = engine.create_container(in_container, ["true"])
+    try:
+        before = there(engine)
+        assert prune(host, "images", test=True) == {"images": [unused]}
+        assert prune(host, "images") == {"images": [unused]}
+        assert there(engine) == before - {unused}
+        assert users_id in there(engine)
+    finally:
+        engine.remove_container(container)
+    assert prune(host, "images") == {"images": [in_container]}
+
+
+def test_an_image_that_a_user_has_built_on_ours_and_that_lost_its_name_stays(
+    host, engine, build, image_of
+):
+    ours = build("one")
+    users = engine.inspect_image(image_of(f"FROM {ours}\nRUN touch /srv/mine\n", "users"))["Id"]
+    image_of(f"FROM {ours}\nRUN touch /srv/mine-again\n", "users")
+    assert not engine.inspect_image(users)["RepoTags"]
+    before = there(engine)
+    assert prune(host, "images") == {"images": []}
+    assert there(engine) == before
+
+
+def test_bases_go_with_what_was_built_on_them(host, engine, build):
+    host.file("small/Dockerfile", f"FROM {DEBIAN}\nRUN echo one > /srv/one\n")
+    small = {"repository": f"{IMAGES}small", "dockerfile": "salt://small"}
+    host.file("web.sls", "/srv/page:\n  file.managed\n")
+    service = {"repository": WEB, "base": "test-small", "mods": ["web"], "converged": False}
+    host.pillar({"ubiq": {"bases": {"test-small": small}, "services": {"test-web": service}}})
+    first = host.call("ubiq_docker.build_all")
+    host.file("small/Dockerfile", f"FROM {DEBIAN}\nRUN echo two > /srv/one\n")
+    host.call("ubiq_docker.build_all")
+    old = {each["id"] for each in first.values()}
+    assert len(old) == 2
+    assert set(prune(host, "images", test=True)["images"]) == old
+    assert set(prune(host, "images")["images"]) == old
+    assert not old & there(engine)
+
+
+def test_leftovers_of_dead_builds_go_and_those_of_others_stay(host, engine, cachedir):
+    workspace = (cachedir / "ubiq" / "id").read_text()
+    declare(host)
+    host.call("ubiq_docker.status")  # makes the first slot
+    name, others = f"salt-ubiq-{workspace}-0", "salt-ubiq-00000000-0"
+    for each in (name, others):
+        engine.create_container(BASE, ["true"], name=each)
+        engine.tag(BASE, "salt-ubiq.local/build", each)
+    left = [name, f"salt-ubiq.local/build:{name}"]
+    try:
+        assert prune(host, "leftovers", test=True) == {"leftovers": left}
+        assert engine.containers(all=True, filters={"name": name})
+        assert prune(host, "leftovers", days=7) == {"leftovers": left}
+        assert not engine.containers(all=True, filters={"name": name})
+        assert not engine.images(f"salt-ubiq.local/build:{name}")
+        assert prune(host, "leftovers") == {"leftovers": []}
+        assert engine.containers(all=True, filters={"name": others})
+        assert engine.images(f"salt-ubiq.local/build:{others}")
+    finally:
+        engine.remove_container(others)
+        engine.remove_image(f"salt-ubiq.local/build:{others}")
+
+
+def test_runtimes_go_but_for_the_current_one_and_those_in_use(
+    host, engine, build, volume, nothing_of_others
+):
+    build("one")
+    foreign, old = f"test-{uuid.uuid4().hex}", f"salt-ubiq-runtime-{uuid.uuid4().hex[:16]}"
+    engine.create_volume(foreign)
+    try:
+        before = volume_names(engine)
+        volume(old, "runtime")
+        assert prune(host, "runtimes", test=True) == {"runtimes": [old]}
+        assert prune(host, "runtimes", days=1) == {"runtimes": []}
+        assert prune(host, "runtimes") == {"runtimes": [old]}
+        assert volume_names(engine) == before
+        engine.inspect_volume(foreign)
+    finally:
+        engine.remove_volume(foreign)
+
+
+def test_caches_go_if_asked_for_and_those_of_other_hosts_stay(
+    host, engine, build, volume, cachedir
+):
+    build("one")
+    workspace = (cachedir / "ubiq" / "id").read_text()
+    others = volume("cache-of-salt-ubiq-00000000-0", "cache")
+    own = sorted(name for name in volume_names(engine) if f"-{workspace}-" in name)
+    assert own
+    assert "caches" not in prune(host, test=True)
+    assert prune(host, "caches", test=True) == {"caches": own}
+    assert prune(host, "caches") == {"caches": own}
+    assert not volume_names(engine) & {*own}
+    assert others in volume_names(engine)
+    build("two")
+
+
+def test_by_default_all_kinds_but_caches_go(host):
+    declare(host)
+    assert set(prune(host, test=True)) == {"leftovers", "images", "shared", "runtimes"}
+
+
+def test_an_unknown_kind_is_told(host):
+    with pytest.raises(SaltInvocationError, match="no kind image to prune: there are leftovers"):
+        prune(host, "image")
