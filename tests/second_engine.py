@@ -45,7 +45,7 @@ class SecondEngine:
             *("--pid", "--fork", "--kill-child", "--mount-proc"),
             *("nsenter", f"--net=/run/netns/{self._namespace}"),
             *("dockerd", "--host", self.url, "--bridge", "none", "--iptables=false"),
-            *("--storage-driver", "vfs", "--pidfile", f"{directory}/pid"),
+            *("--pidfile", f"{directory}/pid"),
             *("--data-root", f"{directory}/data", "--exec-root", f"{directory}/exec"),
         ]
         log = directory / "log"

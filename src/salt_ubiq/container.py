@@ -23,6 +23,7 @@ from typing import Any
 
 import docker
 import docker.errors
+import requests.exceptions
 
 from salt_ubiq.engine import PATH
 
@@ -145,6 +146,7 @@ class BuildClient(docker.APIClient):
         super().__init__(**arguments, timeout=int(timeout) + 1)
         self.name = name
         self.timed_out = False
+        self.lost_engine = False
         self._image_config = dict(image_config)
         self._entrypoint = entrypoint
         self._mounts = surroundings.mounts
@@ -163,6 +165,14 @@ class BuildClient(docker.APIClient):
     def label(self, name: str, value: str) -> None:
         """Add a label to the image that will be committed."""
         self._image_config["Labels"] = {**self._image_config.get("Labels", {}), name: value}
+
+    def send(self, *args: Any, **kwargs: Any) -> Any:
+        """Send a request; of a failure Salt keeps only the text, so take note of its kind."""
+        try:
+            return super().send(*args, **kwargs)
+        except requests.exceptions.ConnectionError:
+            self.lost_engine = True
+            raise
 
     # The client that docker.sls_build finds in its context.
 
@@ -264,7 +274,7 @@ class BuildClient(docker.APIClient):
 
     def _kill(self) -> None:
         self.timed_out = True
-        with suppress(docker.errors.APIError):
+        with suppress(docker.errors.APIError, OSError):
             self.kill(self.name)
 
 

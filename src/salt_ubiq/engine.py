@@ -23,7 +23,6 @@ import docker
 import docker.errors
 import docker.types
 import docker.utils
-import requests.exceptions
 import urllib3.exceptions
 
 from salt_ubiq.errors import EngineError, NameTaken, NoTools
@@ -37,13 +36,6 @@ PATH = "/bin:/usr/bin:/sbin:/usr/sbin:/opt/bin:/usr/local/bin:/usr/local/sbin"
 
 _NO_NAME = "<none>:<none>"
 _NOT_FOUND, _CONFLICT = 404, 409
-# How it is told that the connection to the engine broke, or that there is none.
-_GONE = (
-    ConnectionError,
-    requests.exceptions.ConnectionError,
-    requests.exceptions.ChunkedEncodingError,
-    urllib3.exceptions.ProtocolError,
-)
 # Seconds: how long a container of ours is used at most, and until it is started.
 _LONGEST_USE, _TIME_TO_START = 300, 30
 
@@ -446,22 +438,13 @@ def _translated(action: str) -> Iterator[None]:
         yield
     except docker.errors.APIError as exc:
         raise EngineError(f"can't {action}: {exc.explanation or exc}") from None
-    except (docker.errors.DockerException, OSError, *_GONE) as exc:
+    except (docker.errors.DockerException, OSError, urllib3.exceptions.HTTPError) as exc:
         raise EngineError(f"can't {action}: the engine does not answer ({exc})") from None
 
 
 def is_without_tools(exc: Exception) -> bool:
     """Say whether a container did not start because its image lacks the program to run."""
     return "executable file not found" in str(exc) or "no such file or directory" in str(exc)
-
-
-def has_gone(exc: BaseException | None) -> bool:
-    """Say whether something failed because the engine was stopped meanwhile."""
-    while exc:
-        if isinstance(exc, _GONE):
-            return True
-        exc = exc.__cause__ or exc.__context__
-    return False
 
 
 def _unreachable(address: str, exc: BaseException) -> str:

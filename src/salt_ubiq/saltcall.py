@@ -11,7 +11,7 @@ from typing import Any
 import docker.errors
 
 from salt_ubiq.container import BuildClient, Surroundings
-from salt_ubiq.engine import ImageInfo, has_gone, is_without_tools
+from salt_ubiq.engine import ImageInfo, is_without_tools
 from salt_ubiq.errors import CallFailed, NoTools
 from salt_ubiq.site import Site
 
@@ -60,7 +60,7 @@ class SaltContainer:
     def _failed(self, function: str, why: object) -> CallFailed:
         if self.client.timed_out:
             return CallFailed(f"{self._name}: {function}: not done in time")
-        if isinstance(why, Exception) and has_gone(why):
+        if self.client.lost_engine:
             return CallFailed(f"{self._name}: {function}: the Docker engine was stopped meanwhile")
         lines = [line for line in str(why).splitlines() if line.strip()]
         last = lines[-1].strip() if lines else type(why).__name__

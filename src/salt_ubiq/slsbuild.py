@@ -21,7 +21,7 @@ from salt_ubiq import finish, pillar, recipe, saltcall
 from salt_ubiq.catalogue import Service
 from salt_ubiq.compiled import Compiled, NoContainer
 from salt_ubiq.container import BuildClient, Surroundings
-from salt_ubiq.engine import LOG, RECIPE, ImageInfo, has_gone, is_without_tools
+from salt_ubiq.engine import LOG, RECIPE, ImageInfo, is_without_tools
 from salt_ubiq.errors import (
     BuildError,
     CallFailed,
@@ -192,7 +192,7 @@ class SlsBuild:
             return NoTools()
         if client.timed_out:
             return BuildError(f"{name}: not done after {self._service.timeout:g} s")
-        if has_gone(exc):
+        if client.lost_engine:
             engine = self._site.engine.address
             return BuildError(f"{name}: the Docker engine at {engine} was stopped meanwhile")
         text = f"{name}: {states.explain() or self._site.clean(_last_line(exc))}"

@@ -28,7 +28,9 @@ def output(data, **kwargs):
 
     results = list(_results(data))
     if not results:
-        return salt.output.out_format(data, "nested", __opts__, **kwargs)
+        # The option that named this outputter would name it again.
+        opts = {key: value for key, value in __opts__.items() if key != "output"}
+        return salt.output.out_format(data, "nested", opts, **kwargs)
     texts = [table(Result.from_dict(result) for result in results)]
     for result in results:
         if result["error"] and result["action"] == "failed":
