@@ -125,7 +125,7 @@ ubiq:
           test: [pg_isready, -q]
       verify:
         - healthy: true
-          environment: {MOODLE_PASSWORD: verify}
+          environment: {MOODLE_PASSWORD: of-this-check}
 
     selenium-hub:
       repository: ubiquitous/selenium-hub

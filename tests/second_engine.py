@@ -39,7 +39,9 @@ class SecondEngine:
     def start(self) -> None:
         """Start it, with what it had when it was killed, and wait until it answers."""
         directory = self._directory
+        # The IDs of processes in there are those of others by now.
         (directory / "pid").unlink(missing_ok=True)
+        shutil.rmtree(directory / "exec", ignore_errors=True)
         command = [
             *("unshare", "--mount", "--propagation", "private"),
             *("--pid", "--fork", "--kill-child", "--mount-proc"),

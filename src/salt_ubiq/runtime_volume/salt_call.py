@@ -91,7 +91,8 @@ def find_library(name):
 def write_config(scratch):
     import certifi
 
-    trusted = [path for path in CA_BUNDLES if os.path.exists(path)] or [certifi.where()]
+    own = os.environ.get("SSL_CERT_FILE", "")  # the build's, for a proxy's certificates
+    trusted = [path for path in (own, *CA_BUNDLES) if os.path.exists(path)] or [certifi.where()]
     config = {
         "root_dir": scratch,
         "file_client": "local",

