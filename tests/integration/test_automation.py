@@ -1,0 +1,472 @@
+"""
+Builds that nobody starts by hand: a highstate, schedules and a webhook, with a real
+master, minion, salt-api and registry. Everything listens on the loopback.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+import ssl
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+import pytest
+import salt.utils.yaml
+from pytestshellutils.utils.ports import get_unused_localhost_port
+from saltfactories.utils import random_string
+
+from tests.conftest import BASE_DECLARATION, IMAGES, REPOSITORY
+from tests.integration.test_farm import Events
+from tests.registry_server import RegistryServer
+
+SALT_CALL = str(Path(sys.executable).parent / "salt-call")
+WEBHOOK = REPOSITORY / "docs" / "webhook"
+USER, PASSWORD = "ubiq-ci", "a long random text"
+WEB, DB = f"{IMAGES}web", f"{IMAGES}db"
+
+
+def service(name, **more):
+    return {"repository": f"{IMAGES}{name}", "base": "test-base", "mods": [name], **more}
+
+
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory):
+    """A certificate for 127.0.0.1, and the path of its key."""
+    directory = tmp_path_factory.mktemp("tls")
+    subprocess.run(
+        [
+            *("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"),
+            *("-nodes", "-days", "2", "-subj", "/CN=salt-api"),
+            *("-addext", "subjectAltName=IP:127.0.0.1", "-keyout", "key", "-out", "crt"),
+        ],
+        cwd=directory,
+        check=True,
+        capture_output=True,
+    )
+    return directory / "crt", directory / "key"
+
+
+@pytest.fixture(scope="module")
+def master(salt_factories, certificate, tmp_path_factory):
+    """A master with the config that docs/ has for webhooks, its places being the test's."""
+    crt, key = certificate
+    users = tmp_path_factory.mktemp("master") / "users"
+    users.write_text(f"{USER}:{hashlib.sha512(PASSWORD.encode()).hexdigest()}\n")
+    config = salt.utils.yaml.safe_load((WEBHOOK / "master.conf").read_text())
+    config["rest_cherrypy"] |= {
+        "host": "127.0.0.1",
+        "port": get_unused_localhost_port(),
+        "ssl_crt": str(crt),
+        "ssl_key": str(key),
+    }
+    config["external_auth"]["file"]["^filename"] = str(users)
+    ((tag, _),) = config["reactor"][0].items()
+    config["reactor"] = [{tag: [str(WEBHOOK / "ubiq.sls")]}]
+    overrides = {
+        **config,
+        "interface": "127.0.0.1",
+        "auto_accept": True,
+        "fileserver_list_cache_time": 0,
+    }
+    factory = salt_factories.salt_master_daemon(random_string("auto-"), overrides=overrides)
+    with factory.started(start_timeout=120):
+        target = Path(factory.state_tree.base.write_path, "_docker")
+        shutil.copytree(REPOSITORY / "_docker", target)
+        yield factory
+        shutil.rmtree(target)
+
+
+@pytest.fixture(scope="module")
+def minion(master, tmp_path_factory):
+    returns = tmp_path_factory.mktemp("minion") / "returns"
+    overrides = {"rawfile_json.filename": str(returns), "loop_interval": 1}
+    factory = master.salt_minion_daemon(random_string("automatic-"), overrides=overrides)
+    with factory.started(start_timeout=120):
+        yield factory
+    shutil.rmtree(factory.config["cachedir"], ignore_errors=True)
+
+
+class Site:
+    """What the master has for its minion, and for itself."""
+
+    def __init__(self, master, minion):
+        self.salt = master.salt_cli()
+        self._states = Path(master.state_tree.base.write_path)
+        self._pillar = Path(master.pillar_tree.base.write_path)
+        self._minion = minion.id
+        self.returns = Path(minion.config["rawfile_json.filename"])
+        self._written = []
+
+    def state(self, path, text):
+        self._write(self._states / path, text)
+
+    def pillar(self, registry=None, schedule=None, **services):
+        images = {
+            "bases": {"test-base": BASE_DECLARATION},
+            "services": services,
+            "pillar_keys": {"web": [], "db": []},  # a schedule in pillar is nothing to them
+        }
+        if registry:
+            images["registry"] = registry
+        pillar = {"ubiq": images, "schedule": schedule or {}}
+        self._write(self._pillar / "top.sls", "base: {'*': [all]}\n")
+        self._write(self._pillar / "all.sls", "#!json\n" + json.dumps(pillar))
+        assert self.call("saltutil.refresh_pillar", wait=True)
+
+    def highstate(self, sls, **kwargs):
+        """What the states return, by their IDs."""
+        self.state("top.sls", "base: {'*': [images]}\n")
+        self.state("images.sls", "#!json\n" + json.dumps(sls))
+        return self.states_of(self.call("state.highstate", **kwargs))
+
+    @staticmethod
+    def states_of(returned):
+        assert isinstance(returned, dict), returned
+        return {each["__id__"]: each for each in returned.values()}
+
+    def call(self, function, *args, **kwargs):
+        return self.salt.run(function, *args, minion_tgt=self._minion, _timeout=180, **kwargs).data
+
+    def returned(self, job):
+        """What the file has that the returner writes, of a scheduled job."""
+        lines = self.returns.read_text().splitlines() if self.returns.exists() else ()
+        return [each for each in map(json.loads, lines) if each["schedule"] == job]
+
+    def close(self):
+        self.pillar()
+        for path in self._written:
+            path.unlink(missing_ok=True)
+
+    def _write(self, path, text):
+        path.write_text(text)
+        self._written.append(path)
+
+
+@pytest.fixture
+def site(master, minion, base, images):
+    site = Site(master, minion)
+    site.state("web.sls", "/srv/web:\n  file.managed\n")
+    site.state("db.sls", "/srv/db:\n  file.managed\n")
+    site.pillar(**{"test-web": service("web"), "test-db": service("db")})
+    yield site
+    site.close()
+
+
+@pytest.fixture
+def events(master):
+    """The events of the master's bus from now on."""
+    events = Events(dict(master.config))
+    yield events
+    events.close()
+
+
+def until(condition, seconds=90):
+    """Wait until it holds, and return what it returned."""
+    deadline = time.monotonic() + seconds
+    while not (found := condition()):
+        assert time.monotonic() < deadline
+        time.sleep(0.3)
+    return found
+
+
+def image_id(engine, reference):
+    return engine.inspect_image(reference)["Id"]
+
+
+# A highstate
+
+
+def test_a_highstate_builds_and_then_does_nothing(site, engine):
+    sls = {"test-web": {"ubiq_docker.service_built": []}}
+    said = site.highstate(sls, test=True)["test-web"]
+    assert said["result"] is None
+    assert said["comment"] == f"{WEB}:latest would be built: no image"
+    assert not engine.images(WEB)
+    made = site.highstate(sls)["test-web"]
+    assert made["result"] is True
+    assert made["changes"] == {
+        f"{WEB}:latest": {"old": None, "new": image_id(engine, WEB), "reasons": ["no image"]}
+    }
+    again = site.highstate(sls)["test-web"]
+    assert (again["result"], again["changes"]) == (True, {})
+
+
+def with_requisites(note):
+    """Two images at once, of which one is watched, after a base."""
+    return {
+        "test-base": {"ubiq_docker.base_built": []},
+        "test-web": {
+            "ubiq_docker.service_built": [
+                {"require": [{"ubiq_docker": "test-base"}]},
+                {"parallel": True},
+            ]
+        },
+        "test-db": {"ubiq_docker.service_built": [{"parallel": True}]},
+        note: {"test.succeed_with_changes": [{"onchanges": [{"ubiq_docker": "test-web"}]}]},
+        "listener": {"test.succeed_without_changes": [{"watch": [{"ubiq_docker": "test-web"}]}]},
+    }
+
+
+def test_a_highstate_keeps_requisites_and_builds_in_parallel(site, engine):
+    first = site.highstate(with_requisites("note"))
+    assert {id: each["result"] for id, each in first.items()} == dict.fromkeys(first, True)
+    assert first["test-web"]["changes"][f"{WEB}:latest"]["new"] == image_id(engine, WEB)
+    assert first["test-db"]["changes"][f"{DB}:latest"]["new"] == image_id(engine, DB)
+    assert first["note"]["changes"]
+    again = site.highstate(with_requisites("note"))
+    assert not [id for id, each in again.items() if each["changes"]]
+
+
+def test_salt_call_local_applies_the_same_states(site, master, minion, tmp_path, engine):
+    site.state("local.sls", "#!json\n" + json.dumps(with_requisites("note")))
+    command = [
+        *(SALT_CALL, "--config-dir", minion.config_dir, "--local", "--out=json"),
+        *("--file-root", str(master.state_tree.base.write_path)),
+        *("--pillar-root", str(master.pillar_tree.base.write_path)),
+        *("state.apply", "local"),
+    ]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=180, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    states = site.states_of(json.loads(done.stdout)["local"])
+    assert states["test-web"]["changes"][f"{WEB}:latest"]["new"] == image_id(engine, WEB)
+    assert states["test-db"]["changes"][f"{DB}:latest"]["new"] == image_id(engine, DB)
+
+
+# Schedules
+
+
+def test_a_schedule_builds_again_and_again_one_run_at_a_time(site, events, engine):
+    site.state("web.sls", "sleep 4:\n  cmd.run: []\n")
+    sls = {
+        "often": {
+            "ubiq_docker.scheduled": [
+                {"images": ["test-web"]},
+                {"force": True},
+                {"seconds": 2},  # less than a build takes
+                {"returner": "rawfile_json"},
+            ]
+        }
+    }
+    said = site.highstate(sls, test=True)["often"]
+    assert "often" not in site.call("schedule.list", return_yaml=False)
+    assert said["changes"] == {"often": "added"}
+    assert said["result"] is None
+    try:
+        assert site.highstate(sls)["often"]["result"] is True
+        assert site.highstate(sls)["often"]["changes"] == {}
+        most = 0
+
+        def two_returns():
+            nonlocal most
+            builds = engine.containers(filters={"label": "org.salt-ubiq.image=test-web"})
+            most = max(most, len(builds))
+            return len(site.returned("often")) >= 2
+
+        until(two_returns)
+    finally:
+        site.call("schedule.delete", "often")
+    until(lambda: not site.call("saltutil.running"))
+    builds = [each["return"]["test-web"] for each in site.returned("often")]
+    assert {each["action"] for each in builds} == {"built"}
+    assert [each["old_id"] for each in builds[1:]] == [each["id"] for each in builds[:-1]]
+    assert builds[-1]["id"] == image_id(engine, WEB)
+    assert most == 1
+    tags = [event["tag"] for event in events.seen]
+    assert sum(tag.endswith("/test-web/built") for tag in tags) == len(builds)
+
+
+def test_schedules_in_pillar_that_overlap_build_an_image_once(site, events, engine):
+    site.state("web.sls", "sleep 4:\n  cmd.run: []\n")
+    job = {
+        "function": "ubiq_docker.build_all",
+        "args": ["test-web"],
+        "seconds": 3,
+        "maxrunning": 1,
+        "returner": "rawfile_json",
+    }
+    schedule = {"one": job, "other": {**job, "jid_include": True}}
+    site.pillar(schedule=schedule, **{"test-web": service("web")})
+    until(lambda: site.returned("one") and site.returned("other"))
+    site.pillar(**{"test-web": service("web")})
+    until(lambda: not site.call("saltutil.running"))
+    results = [each["return"]["test-web"] for name in schedule for each in site.returned(name)]
+    assert sorted({each["action"] for each in results}) == ["built", "up-to-date"]
+    assert sum(each["action"] == "built" for each in results) == 1
+    returns = [event["data"] for event in events.seen if "/ret/" in event["tag"]]
+    assert {each.get("schedule") for each in returns} >= {"one", "other"}
+
+
+# The webhook
+
+
+class Api:
+    """salt-api, as a client of it sees it."""
+
+    def __init__(self, config, crt):
+        self._url = f"https://127.0.0.1:{config['rest_cherrypy']['port']}"
+        context = ssl.create_default_context(cafile=str(crt))
+        self._opener = urllib.request.build_opener(
+            urllib.request.ProxyHandler({}), urllib.request.HTTPSHandler(context=context)
+        )
+
+    def login(self, password=PASSWORD):
+        """A token."""
+        credentials = {"username": USER, "password": password, "eauth": "file"}
+        answer = self.post("/login", json.dumps(credentials))
+        assert answer[0] == 200, answer
+        return answer[1]["return"][0]["token"]
+
+    def post(self, path, body, token=None, kind="application/json"):
+        """The status, and the answer where there is one."""
+        headers = {"Content-Type": kind, "Accept": "application/json"}
+        if token:
+            headers["X-Auth-Token"] = token
+        request = urllib.request.Request(self._url + path, body.encode(), headers)
+        try:
+            with self._opener.open(request, timeout=30) as response:
+                return response.status, json.load(response)
+        except urllib.error.HTTPError as exc:
+            return exc.code, None
+
+
+@pytest.fixture(scope="module")
+def api(master, certificate):
+    with master.salt_api_daemon().started(start_timeout=120):
+        yield Api(master.config, certificate[0])
+
+
+@pytest.fixture
+def registry(site, tmp_path):
+    """A registry that the site's images go to."""
+    with RegistryServer(tmp_path / "registry") as server:
+        site.pillar(registry=server.host, **{"test-web": service("web"), "test-db": service("db")})
+        yield server
+
+
+HOOK = "/hook/ubiq/build"
+UNKNOWN = json.dumps({"images": ["test-unknown"]})
+
+
+def runners(events, suffix):
+    """The data of what runners have sent of themselves."""
+    return [
+        event["data"]
+        for event in list(events.seen)
+        if event["tag"].startswith("salt/run/") and event["tag"].endswith(suffix)
+    ]
+
+
+def ordered(events, count=1):
+    """Wait for the returns of that many orders, and return them."""
+    return until(lambda: (found := runners(events, "/ret")) and len(found) >= count and found)
+
+
+def test_a_post_rebuilds_an_image_and_pushes_it_with_a_new_digest(
+    site, api, registry, events, engine, run_in
+):
+    order = json.dumps({"images": ["test-web"], "push": True})
+    token = api.login()
+    assert api.post(HOOK, order, token) == (200, {"success": True})
+    (first,) = ordered(events)
+    assert first["success"] is True, first
+    assert first["fun"] == "runner.ubiq.hook"
+    old = registry.digest(WEB, "latest")
+    assert old
+    site.state("web.sls", "/srv/web:\n  file.managed:\n    - contents: newer\n")
+    assert api.post(HOOK, order, token)[0] == 200
+    second = ordered(events, 2)[1]["return"]["images"]["test-web"]
+    assert second["action"] == "built"
+    assert second["reasons"] == ["state web: file.managed /srv/web changed"]
+    new = registry.digest(WEB, "latest")
+    assert new != old
+    assert [each["digest"] for each in second["pushed"]] == [new]
+    assert registry.config_id(WEB, "latest") == image_id(engine, WEB) == second["id"]
+    assert run_in(WEB, "cat", "/srv/web") == "newer"
+    assert not engine.images(DB)
+
+
+@pytest.mark.parametrize(
+    ("body", "kind", "with_token", "status"),
+    [
+        ('{"images": ["test-web"]}', "application/json", False, 401),
+        ('{"images": ["test-web"', "application/json", False, 401),
+        ('{"images": ["test-web"', "application/json", True, 400),
+        ("images: test-web", "application/json", True, 400),
+        ("<images/>", "application/xml", True, 406),
+    ],
+)
+def test_a_call_that_is_not_logged_in_or_not_json_starts_nothing(
+    site, api, events, engine, body, kind, with_token, status
+):
+    token = api.login()
+    assert api.post(HOOK, body, token if with_token else None, kind)[0] == status
+    # What comes after it is all that there is.
+    assert api.post(HOOK, UNKNOWN, token)[0] == 200
+    (only,) = ordered(events)
+    assert "test-unknown" in only["return"]
+    assert [event["tag"] for event in events.seen if "/hook/" in event["tag"]] == [
+        "salt/netapi/hook/ubiq/build"
+    ]
+    assert not engine.images(WEB)
+
+
+def test_a_wrong_token_or_password_is_not_let_in(site, api, events):
+    assert api.post(HOOK, UNKNOWN, 40 * "0")[0] == 401
+    credentials = {"username": USER, "password": "guessed", "eauth": "file"}
+    assert api.post("/login", json.dumps(credentials))[0] == 401
+    assert not runners(events, "/new")
+
+
+@pytest.mark.parametrize(
+    ("body", "kind", "message"),
+    [
+        (UNKNOWN, "application/json", "no image 'test-unknown' in the catalogue"),
+        ('{"images": ["test-web", "test-unknown"]}', "application/json", "no image 'test-unknown'"),
+        ('{"images": ["test-*"]}', "application/json", "images:0: write the whole name"),
+        ("{}", "application/json", "images: missing"),
+        ('{"images": ["test-web"], "tgt": "*"}', "application/json", "'tgt': unknown key"),
+        (
+            '{"fun": "cmd.run", "arg": ["touch /tmp/x"], "client": "runner"}',
+            "application/json",
+            "'fun': unknown key",
+        ),
+        (
+            json.dumps({"images": ["x\n    - data: {}\nother:\n  runner.test.arg: []"]}),
+            "application/json",
+            "images:0: write the whole name",
+        ),
+        ("{\"images\": [\"{{ salt['cmd.run']('id') }}\"]}", "application/json", "images:0: "),
+        ("images=test-web", "application/x-www-form-urlencoded", "images: "),
+        ("test-web", "text/plain", "the body: write a mapping"),
+    ],
+)
+def test_an_order_that_is_not_valid_starts_nothing(site, api, events, engine, body, kind, message):
+    assert api.post(HOOK, body, api.login(), kind) == (200, {"success": True})
+    (refused,) = ordered(events)
+    assert (refused["fun"], refused["success"]) == ("runner.ubiq.hook", False)
+    assert message in refused["return"]
+    assert "Traceback" not in refused["return"]
+    assert {each["fun"] for each in runners(events, "/new")} == {"runner.ubiq.hook"}
+    assert not [event["tag"] for event in events.seen if event["tag"].startswith("salt/ubiq/")]
+    assert not engine.images(WEB)
+
+
+def test_a_refused_order_is_in_the_masters_log(site, api, events, master):
+    api.post(HOOK, UNKNOWN, api.login())
+    ordered(events)
+    log = Path(master.config["log_file"])
+    until(lambda: "the order of a webhook is refused: no image 'test-unk" in log.read_text(), 10)
+
+
+def test_the_login_of_the_webhook_may_run_no_function(site, api, events):
+    token = api.login()
+    for client in ("runner", "local", "wheel", "runner_async", "local_async"):
+        low = {"client": client, "tgt": "*", "fun": "test.arg", "arg": ["x"]}
+        assert api.post("/", json.dumps([low]), token)[0] >= 400
+    assert not runners(events, "/new")
