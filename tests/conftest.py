@@ -195,8 +195,13 @@ def base(
     _remove(engine, images_of_tests(engine))
     if not had_debian:
         engine.remove_image(DEBIAN)
+    workspace = (cachedir / "ubiq" / "id").read_text()
     for name in volume_names(engine) - had_volumes:
-        engine.remove_volume(name, force=True)
+        # Another process may have made a runtime meanwhile, and be using it.
+        with suppress(docker.errors.APIError):
+            if workspace in name or "runtime" in name:
+                engine.remove_volume(name)
+    assert not any(workspace in name for name in volume_names(engine))
 
 
 @pytest.fixture
