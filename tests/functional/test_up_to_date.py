@@ -1,0 +1,473 @@
+"""What is up to date is not built; what is built is built for the reason that is told."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from textwrap import dedent
+
+import pytest
+from salt.exceptions import CommandExecutionError
+
+from tests.conftest import BASE, DEBIAN, IMAGES, REPOSITORY
+
+FROM = f"{IMAGES}from"
+INIT = """
+    {% from 'web/macros.jinja' import page %}
+    /srv/page:
+      file.managed:
+        - contents: "{{ page() }} {{ pillar['web']['colour'] }}"
+    /srv/conf:
+      file.managed:
+        - source: salt://web/conf
+    /srv/template:
+      file.managed:
+        - source: salt://web/template
+        - template: jinja
+    /srv/tree:
+      file.recurse:
+        - source: salt://web/tree
+    /srv/gone:
+      file.managed: []
+    """
+
+
+def service(name, **more):
+    plain = {"converged": False, "base": "test-base", "mods": ["other"]}
+    return {"repository": f"{IMAGES}{name}", **plain, **more}
+
+
+class Site:
+    """A host with a base and services of every kind, and means to change each thing by itself."""
+
+    def __init__(self, host, engine):
+        self.host = host
+        self.engine = engine
+        self.is_up_to_date = False
+        self.web = service(
+            "fresh-web",
+            base="test-parent",
+            mods=["web", "more", "most"],
+            extra_filerefs=["salt://web/imported.jinja"],
+            config={"cmd": ["cat", "/srv/page"], "env": {"A": "1"}},
+            pillar={"web": {"own": "1"}},
+        )
+        self.small = {
+            "repository": f"{IMAGES}small",
+            "dockerfile": "salt://context",
+            "buildargs": {"WORD": "one"},
+        }
+        self.pillar = {
+            "web": {"colour": "blue", "gone": 1, "password": "a"},
+            "other": {"word": "other"},
+            "unread": 1,
+        }
+        for name in ("other", "parent", "more", "most", "even_more"):
+            host.file(f"{name}.sls", f"/srv/{name}:\n  file.managed\n")
+        host.file("web/init.sls", INIT)
+        host.file("web/macros.jinja", "{% macro page() %}a page{% endmacro %}\n")
+        host.file("web/template", "{% from 'web/imported.jinja' import word %}{{ word }}\n")
+        host.file("web/imported.jinja", "{% set word = 'imported' %}\n")
+        for name in ("conf", "tree/one", "tree/below/two", "tree/gone"):
+            host.file(f"web/{name}", f"{name}\n")
+        host.file("context/Dockerfile", f"FROM {FROM}\nARG WORD\nCOPY file /srv/file\n")
+        host.file("context/file", "a file\n")
+        engine.tag(DEBIAN, FROM)
+        self.declare()
+
+    def declare(self):
+        """Let the catalogue and the pillar be what the attributes say."""
+        services = {
+            "test-other": service("other"),
+            "test-parent": service("parent", mods=["parent"]),
+            "test-web": self.web,
+        }
+        bases = {"test-base": self.host.base, "test-small": self.small}
+        keys = {"web": ["web", "new"], "other": ["other"], "parent": []}
+        keys |= {name: [] for name in ("more", "most", "even_more")}
+        catalogue = {"pillar_keys": keys, "bases": bases, "services": services}
+        self.host.pillar({**self.pillar, "ubiq": catalogue})
+
+    def planned(self, *names, **how):
+        """What would be built, and why."""
+        plan = self.host.call("ubiq_docker.plan", *names, **how)
+        return {step["name"]: step["reasons"] for step in plan if step["action"] == "build"}
+
+    def built(self, *names, **how):
+        """Build; what was built, and why."""
+        results = self.host.call("ubiq_docker.build_all", *names, **how)
+        assert {each["action"] for each in results.values()} <= {"built", "up-to-date"}, results
+        return {
+            name: each["reasons"] for name, each in results.items() if each["action"] == "built"
+        }
+
+    def ids(self):
+        status = self.host.call("ubiq_docker.status")
+        return {name: each["id"] for name, each in status.items()}
+
+    def edit(self, path, old, new):
+        text = (self.host.states / path).read_text()
+        assert old in text
+        self.host.file(path, text.replace(old, new))
+
+
+@pytest.fixture(scope="module")
+def module_site(module_host, engine):
+    return Site(module_host, engine)
+
+
+@pytest.fixture
+def site(module_site):
+    """The site, all its images built; seeing that takes time, saved where a test left it so."""
+    if not module_site.is_up_to_date:
+        module_site.built()
+    module_site.is_up_to_date = False
+    return module_site
+
+
+def write(path, text):
+    return lambda site: site.host.file(path, text)
+
+
+def edit(path, old, new):
+    return lambda site: site.edit(path, old, new)
+
+
+def declare(key, value, of="web"):
+    """Give a key of the catalogue's image another value; a mapping is merged."""
+
+    def change(site):
+        declared = getattr(site, of)
+        merged = {**declared.get(key, {}), **value} if isinstance(value, dict) else value
+        setattr(site, of, {**declared, key: merged})
+        site.declare()
+
+    return change
+
+
+def pillar(key, value=None):
+    """Change a key below ``web``; remove it where there is no value."""
+
+    def change(site):
+        site.pillar["web"].pop(key, None)
+        if value is not None:
+            site.pillar["web"][key] = value
+        site.declare()
+
+    return change
+
+
+def forget_recipe(site):
+    labels = site.engine.inspect_image(site.web["repository"])["Config"]["Labels"]
+    recipes = site.host.cachedir / "ubiq" / "recipes"
+    (recipes / f"{labels['org.salt-ubiq.recipe']}.json").unlink()
+    site.host.file("web/conf", "elsewhere\n")
+
+
+STATE = "state web: file.managed"
+# In this order; each goes on from what those before it have left.
+OF_WEB = {
+    "a file": (write("web/conf", "other\n"), ["salt://web/conf changed"]),
+    "a file in a directory": (write("web/tree/one", "1"), ["salt://web/tree/one changed"]),
+    "one more": (write("web/tree/below/new", "new\n"), ["salt://web/tree/below/new added"]),
+    "one less": (
+        lambda site: (site.host.states / "web/tree/gone").unlink(),
+        ["salt://web/tree/gone removed"],
+    ),
+    "a macro": (edit("web/macros.jinja", "a page", "pages"), [f"{STATE} /srv/page changed"]),
+    "extra_filerefs": (
+        edit("web/imported.jinja", "imp", "exp"),
+        ["salt://web/imported.jinja changed"],
+    ),
+    "pillar value": (pillar("colour", "red"), ["pillar web:colour changed"]),
+    "pillar secret": (pillar("password", "b"), ["pillar web:password changed"]),
+    "pillar added": (pillar("shape", {"corners": 3}), ["pillar web:shape added"]),
+    "pillar removed": (pillar("gone"), ["pillar web:gone removed"]),
+    "own pillar": (declare("pillar", {"web": {"own": "2"}}), ["pillar web:own changed"]),
+    "a state": (
+        edit("web/init.sls", "salt://web/conf", "salt://web/conf\n    - mode: 600"),
+        [f"{STATE} /srv/conf changed"],
+    ),
+    "a state added": (
+        edit("web/init.sls", "/srv/gone:", "/srv/new:\n  file.managed: []\n/srv/gone:"),
+        [f"{STATE} /srv/new added"],
+    ),
+    "a state removed": (
+        edit("web/init.sls", "/srv/gone:\n  file.managed: []\n", ""),
+        [f"{STATE} /srv/gone removed"],
+    ),
+    "mods": (
+        declare("mods", ["web", "more", "most", "even_more"]),
+        ["mods changed: + even_more"],
+    ),
+    "mods less": (declare("mods", ["web", "more", "most"]), ["mods changed: - even_more"]),
+    "mods order": (declare("mods", ["web", "most", "more"]), ["mods changed: their order"]),
+    "cmd": (declare("config", {"cmd": "true"}), ["config cmd changed"]),
+    "env": (declare("config", {"env": {"A": "2"}}), ["config env changed"]),
+    "labels": (declare("config", {"labels": {"team": "web"}}), ["config labels added"]),
+    "build": (declare("build", {"environment": {"A": "1"}}), ["build environment added"]),
+    "network": (declare("network_mode", "host"), ["build network_mode added"]),
+    "parent": (
+        lambda site: site.host.call("ubiq_docker.build_service", "test-parent", force=True),
+        ["parent test-parent changed"],
+    ),
+    "no image": (
+        lambda site: site.engine.remove_image(site.web["repository"], force=True),
+        ["no image"],
+    ),
+    "not ours": (
+        lambda site: site.engine.tag(DEBIAN, site.web["repository"], force=True),
+        ["the image has no recipe: it was not built by this version of salt-ubiq"],
+    ),
+    "elsewhere": (
+        forget_recipe,
+        ["the recipe changed; it was built elsewhere, so there is no telling how"],
+    ),
+}  # fmt: skip
+OF_SMALL = {
+    "a file": (write("context/file", "another\n"), ["salt://context/file changed"]),
+    "one more": (write("context/below/new", "new\n"), ["salt://context/below/new added"]),
+    "one less": (
+        lambda site: (site.host.states / "context/below/new").unlink(),
+        ["salt://context/below/new removed"],
+    ),
+    "Dockerfile": (
+        edit("context/Dockerfile", "/srv/file", "/srv/copy"),
+        ["salt://context/Dockerfile changed"],
+    ),
+    "buildargs": (declare("buildargs", {"WORD": "two"}, "small"), ["buildargs WORD changed"]),
+    "FROM": (lambda site: site.engine.tag(BASE, FROM, force=True), [f"parent {FROM} changed"]),
+    "another FROM": (
+        edit("context/Dockerfile", f"FROM {FROM}", f"FROM {DEBIAN}"),
+        [f"parent changed: {FROM} to {DEBIAN}", "salt://context/Dockerfile changed"],
+    ),
+    "no image": (
+        lambda site: site.engine.remove_image(site.small["repository"], force=True),
+        ["no image"],
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("what", OF_WEB)
+def test_a_service_is_built_for_what_changed_and_nothing_else_is(site, what):
+    change, reasons = OF_WEB[what]
+    change(site)
+    assert site.planned() == {"test-web": reasons}
+    assert site.host.call("ubiq_docker.build_service", "test-web")["reasons"] == reasons
+    site.is_up_to_date = True
+
+
+@pytest.mark.parametrize("what", OF_SMALL)
+def test_a_base_is_built_for_what_changed_and_nothing_else_is(site, what):
+    change, reasons = OF_SMALL[what]
+    change(site)
+    assert site.planned() == {"test-small": reasons}
+    assert site.host.call("ubiq_docker.build_base", "test-small")["reasons"] == reasons
+    site.is_up_to_date = True
+
+
+def test_what_is_built_once_is_not_built_again_and_gets_its_missing_tags(site, engine):
+    before = site.ids()
+    declare("tags", ["latest", "extra"])(site)
+    assert site.planned() == site.built() == {}
+    assert site.ids() == before
+    assert engine.inspect_image(f"{site.web['repository']}:extra")["Id"] == before["test-web"]
+
+    for function, name in (("build_service", "test-web"), ("build_base", "test-small")):
+        again = site.host.call(f"ubiq_docker.{function}", name)
+        assert (again["action"], again["reasons"]) == ("up-to-date", [])
+        assert again["id"] == again["old_id"] == before[name]
+    status = site.host.call("ubiq_docker.status", "test-web")["test-web"]
+    assert (status["fresh"], status["reasons"]) == (True, [])
+
+
+def test_a_service_built_by_itself_tells_the_same_reason(site):
+    write("web/conf", "by itself\n")(site)
+    status = site.host.call("ubiq_docker.status", "test-web")["test-web"]
+    assert (status["fresh"], status["reasons"]) == (False, ["salt://web/conf changed"])
+    built = site.host.call("ubiq_docker.build_service", "test-web")
+    assert (built["action"], built["reasons"]) == ("built", ["salt://web/conf changed"])
+    assert built["id"] != built["old_id"] == status["id"]
+
+
+def test_comments_and_whitespace_change_nothing(site):
+    path = site.host.states / "web/init.sls"
+    path.write_text("# a comment\n\n" + path.read_text() + "\n\n{# another #}\n")
+    edit("web/init.sls", "- source: salt://web/template", "- source:   salt://web/template")(site)
+    assert site.planned() == {}
+
+
+def test_force_builds_what_is_asked_for_and_nothing_else(site):
+    before = site.ids()
+    forced = {"test-web": ["forced"]}
+    assert site.planned("test-web", force=True) == site.built("test-web", force=True) == forced
+    built = site.host.call("ubiq_docker.build_service", "test-web", force=True)
+    after = site.ids()
+    assert (built["action"], built["reasons"]) == ("built", ["forced"])
+    assert {name for name in after if after[name] != before[name]} == {"test-web"}
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("{{ 1 / 0 }}\n", "division by zero"),
+        ("/srv/x:\n  file.managed\n bad: [\n", "Rendering SLS 'base:most' failed"),
+        ("{{ pillar['none']['x'] }}\n", "has no attribute 'none'"),
+        ("include: [nowhere]\n", "nowhere"),
+        ("/srv/more:\n  file.managed\n", "/srv/more"),
+        ("#!py\ndef run():\n    raise OSError('out of luck')\n", "out of luck"),
+    ],
+)
+def test_what_does_not_compile_is_told(site, text, why):
+    sls = site.host.states / "most.sls"
+    good = sls.read_text()
+    sls.write_text(text)
+    try:
+        planned = site.planned()
+        with pytest.raises(CommandExecutionError) as failure:
+            site.host.call("ubiq_docker.build_service", "test-web")
+    finally:
+        sls.write_text(good)
+    assert planned.keys() == {"test-web"}
+    (reason,) = planned["test-web"]
+    assert re.fullmatch("test-web: the states do not compile: .+", reason)
+    assert why in str(failure.value)
+    site.is_up_to_date = True
+
+
+def test_what_does_not_compile_stops_no_other(site):
+    sls = site.host.states / "most.sls"
+    good = sls.read_text()
+    sls.write_text("{{ 1 / 0 }}\n")
+    site.edit("other.sls", "/srv/other", "/srv/another")
+    try:
+        results = site.host.call("ubiq_docker.build_all")
+    finally:
+        sls.write_text(good)
+    actions = {name: each["action"] for name, each in results.items()}
+    assert (actions.pop("test-web"), actions.pop("test-other")) == ("failed", "built")
+    assert set(actions.values()) == {"up-to-date"}
+    assert site.planned() == {}
+
+
+def test_states_see_the_keys_that_their_modules_list_and_never_the_catalogue(site, run_in):
+    keys = "{{ pillar.keys() | sort | join(' ') }}"
+    site.host.file(
+        "most.sls",
+        f"""
+        /srv/most:
+          file.managed:
+            - contents:
+              - "sls: {keys}"
+              - "opts: {keys.replace("pillar", "opts.pillar")}"
+              - "get: {{{{ salt['pillar.get']('ubiq', 'none') }}}}"
+              - "items: {keys.replace("pillar", "salt['pillar.items']()")}"
+        /srv/most.template:
+          file.managed:
+            - source: salt://most.template
+            - template: jinja
+        """,
+    )
+    site.host.file(
+        "most.template", f"template: {keys} {{{{ salt['pillar.get']('ubiq', 'none') }}}}"
+    )
+    built = site.host.call("ubiq_docker.build_service", "test-web")
+    seen = run_in(built["image"], "cat", "/srv/most", "/srv/most.template").splitlines()
+    assert seen == ["sls: web", "opts: web", "get: none", "items: web", "template: web none"]
+
+
+def test_pillar_that_no_module_lists_rebuilds_nothing(site):
+    site.pillar["unread"] += 1
+    site.pillar["unheard"] = {"of": 1}
+    site.declare()
+    assert site.planned() == {}
+    site.pillar["new"] = 1
+    site.declare()
+    assert site.planned() == {"test-web": ["pillar new added"]}
+    site.pillar["other"]["word"] = "another"
+    site.declare()
+    assert site.built() == {
+        "test-web": ["pillar new added"],
+        "test-other": ["pillar other:word changed"],
+    }
+
+
+def test_without_a_list_for_each_module_any_key_counts(site):
+    declare("mods", ["web", "unlisted"])(site)
+    site.host.file("unlisted.sls", "/srv/unlisted:\n  file.managed\n")
+    site.built()
+    site.pillar["unread"] += 1
+    site.declare()
+    try:
+        assert site.planned() == {"test-web": ["pillar unread changed"]}
+    finally:
+        declare("mods", ["web", "more", "most"])(site)
+
+
+@pytest.mark.parametrize("seed", ["1", "2"])
+def test_another_host_and_process_finds_the_same_recipes(site, tmp_path, seed):
+    """What is up to date for it has the digest that this one has made."""
+    site.host.file(
+        "web/dicts.sls",
+        """
+        {% for name in pillar['web'] %}
+        /srv/of/{{ name }}:
+          file.managed:
+            - makedirs: true
+            - contents: {{ grains | length }}
+            - context: {{ pillar | json }}
+        {% endfor %}
+        """,
+    )
+    declare("mods", ["web", "web.dicts"])(site)
+    site.built()
+    for name in ("states", "pillar"):
+        shutil.copytree(site.host.states.parent / name, tmp_path / "copy" / name, symlinks=True)
+    script = dedent(
+        """
+        import json, pathlib, shutil, sys
+        import salt.config, salt.loader
+        from tests.conftest import Host
+
+        directory = pathlib.Path(sys.argv[1])
+        opts = salt.config.minion_config(None, minion_id="host", cache_minion_id=False)
+        host = Host(directory / "new", directory / "cache", dict(salt.loader.grains(opts)))
+        shutil.rmtree(host.states)
+        shutil.copytree(directory / "copy" / "states", host.states, symlinks=True)
+        shutil.copytree(directory / "copy" / "pillar", host.pillar_root, dirs_exist_ok=True)
+        plan = host.call("ubiq_docker.plan")
+        print(json.dumps({step["name"]: step["reasons"] for step in plan}))
+        """
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script, str(tmp_path)],
+        cwd=REPOSITORY,
+        env={**os.environ, "PYTHONHASHSEED": seed, "PYTHONPATH": str(REPOSITORY)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    names = ["test-base", "test-small", "test-other", "test-parent", "test-web"]
+    assert json.loads(done.stdout.splitlines()[-1]) == {name: [] for name in names}
+
+
+def test_a_service_whose_parent_is_gone_is_built_after_it(site, engine):
+    engine.remove_image(f"{IMAGES}parent", force=True)
+    parent, web = ["no image"], ["parent test-parent is built"]
+    assert site.planned("test-web") == {"test-parent": parent, "test-web": web}
+    built = site.host.call("ubiq_docker.build_service", "test-web")
+    assert built["reasons"] == ["parent test-parent changed"]
+    assert site.planned() == {}
+
+
+def test_an_image_asked_for_otherwise_than_declared_is_told_so(site):
+    with pytest.raises(CommandExecutionError, match="no SLS 'nowhere'"):
+        site.host.call("ubiq_docker.build_service", "test-web", mods=["nowhere"])
+    built = site.host.call("ubiq_docker.build_service", "test-web", mods=["web"], tag="other")
+    assert built["reasons"] == ["no image"]
+    again = site.host.call("ubiq_docker.build_service", "test-web", mods=["web"], tag="other")
+    assert again["action"] == "up-to-date"
