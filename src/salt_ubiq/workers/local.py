@@ -133,7 +133,9 @@ def _work(build: Callable[[str], Result], name: str, connection: Connection) -> 
     log = logging.getLogger("salt_ubiq")
     log.handlers, log.propagate = [_Forward(connection)], False
     log.setLevel(logging.DEBUG)  # the parent knows what is to be shown
-    connection.send(build(name))
+    result = build(name)
+    with suppress(BrokenPipeError):  # the parent died
+        connection.send(result)
 
 
 def _end(*_: object) -> NoReturn:
