@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import ipaddress
+import json
 import os
+import random
 import shutil
 import subprocess
 import tempfile
@@ -14,8 +17,9 @@ from pathlib import Path
 import docker
 import docker.errors
 
-# A network that is for tests alone (RFC 2544).
-_HERE, _THERE, _BITS = "198.18.255.1", "198.18.255.2", "30"
+# Networks that are for tests alone (RFC 2544).
+_NETWORKS = ipaddress.ip_network("198.18.0.0/15")
+_BITS = 30
 _SECONDS_TO_START = 30
 
 
@@ -28,9 +32,8 @@ class SecondEngine:
         the address that this host has for it
     """
 
-    gateway = _HERE
-
-    def __init__(self, directory: Path, namespace: str) -> None:
+    def __init__(self, directory: Path, namespace: str, gateway: str) -> None:
+        self.gateway = gateway
         self.url = f"unix://{directory}/socket"
         self._directory = directory
         self._namespace = namespace
@@ -81,15 +84,16 @@ def second_engine() -> Iterator[SecondEngine]:
     with ExitStack() as stack:
         directory = Path(tempfile.mkdtemp(prefix="second-engine-"))
         stack.callback(shutil.rmtree, directory)
-        engine = SecondEngine(directory, stack.enter_context(_network()))
+        engine = SecondEngine(directory, *stack.enter_context(_network()))
         stack.callback(engine.kill)
         engine.start()
         yield engine
 
 
 @contextmanager
-def _network() -> Iterator[str]:
-    """A network namespace, and a cable into it from here; yields its name."""
+def _network() -> Iterator[tuple[str, str]]:
+    """A network namespace, and a cable into it; yields its name and the address on this end."""
+    gateway, inside = (str(host) for host in _free_network().hosts())
     name = f"salt-ubiq-{os.getpid()}"
     here, there = f"su{os.getpid()}a", f"su{os.getpid()}b"
     with ExitStack() as stack:
@@ -97,12 +101,25 @@ def _network() -> Iterator[str]:
         stack.callback(_ip, "netns", "delete", name)
         _ip("link", "add", here, "type", "veth", "peer", "name", there, "netns", name)
         stack.callback(_ip, "link", "delete", here)
-        _ip("address", "add", f"{_HERE}/{_BITS}", "dev", here)
+        _ip("address", "add", f"{gateway}/{_BITS}", "dev", here)
         _ip("link", "set", here, "up")
-        _ip("-n", name, "address", "add", f"{_THERE}/{_BITS}", "dev", there)
+        _ip("-n", name, "address", "add", f"{inside}/{_BITS}", "dev", there)
         _ip("-n", name, "link", "set", there, "up")
         _ip("-n", name, "link", "set", "lo", "up")
-        yield name
+        yield name, gateway
+
+
+def _free_network() -> ipaddress.IPv4Network:
+    """One that no interface is in, not even one that killed tests have left."""
+    listed = subprocess.run(["ip", "-json", "address"], check=True, capture_output=True)
+    taken = {
+        ipaddress.ip_address(address["local"])
+        for interface in json.loads(listed.stdout)
+        for address in interface["addr_info"]
+    }
+    networks = list(_NETWORKS.subnets(new_prefix=_BITS))
+    random.shuffle(networks)
+    return next(each for each in networks if not any(address in each for address in taken))
 
 
 def _wait_for(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
