@@ -23,6 +23,7 @@ from typing import Any
 
 import docker
 import docker.errors
+import docker.utils.socket
 import requests.exceptions
 
 from salt_ubiq.engine import PATH
@@ -249,16 +250,36 @@ class BuildClient(docker.APIClient):
             self._sent(Path(source))
         elif self._runtime:
             return True
-        directory = self._runtime.scratch if self._runtime else str(path.parent.parent)
+        if self._runtime:
+            self._write(name, self._in_scratch(self._runtime, dest), Path(source))
+            return True
         buffer = io.BytesIO()
         with tarfile.open(fileobj=buffer, mode="w") as tar:
             tar.add(Path(source), arcname=f"{path.parent.name}/{path.name}")
-        return bool(self.put_archive(name, directory, buffer.getvalue()))
+        return bool(self.put_archive(name, str(path.parent.parent), buffer.getvalue()))
+
+    def _write(self, container: str, path: str, source: Path) -> None:
+        """
+        Write a file in a container, through a process in there.
+
+        For ``put_archive`` the engine mounts the container's volumes itself, and not the
+        tmpfs that they are below: their mount points would stay in the image.
+        """
+        receive = 'mkdir -p "${1%/*}" && head -c "$2" >"$1"'
+        size = str(source.stat().st_size)
+        created = self._exec(container, ["sh", "-c", receive, "sh", path, size], stdin=True)
+        stream: Any = self.exec_start(created, socket=True)
+        with suppress(BrokenPipeError, ConnectionResetError):  # it ended, and says why
+            # Only over TLS it is the socket itself.
+            getattr(stream, "_sock", stream).sendall(source.read_bytes())
+        frames = docker.utils.socket.frames_iter(stream, tty=False)  # type: ignore[no-untyped-call]
+        printed = b"".join(data for _, data in frames).decode(errors="replace")
+        if self.exec_inspect(created)["ExitCode"] != 0:
+            raise docker.errors.DockerException(f"can't write {path}: {printed}")
 
     def execute(self, command: Sequence[str], container: str | None = None) -> Output:
         """Run a command in the container, as root, with nothing but the build's environment."""
-        full = ["env", "-i", f"PATH={PATH}", *self._variables, *command]
-        created = self.exec_create(container or self.name, full, user="0")["Id"]
+        created = self._exec(container or self.name, command)
         stdout, stderr = [], _Stderr(self._announce)
         for out, err in self.exec_start(created, stream=True, demux=True):
             stdout.append(out or b"")
@@ -266,11 +287,18 @@ class BuildClient(docker.APIClient):
         printed = b"".join(stdout).decode(errors="replace").rstrip()
         return Output(printed, stderr.text(), int(self.exec_inspect(created)["ExitCode"]))
 
+    def _exec(self, container: str, command: Sequence[str], stdin: bool = False) -> str:
+        full = ["env", "-i", f"PATH={PATH}", *self._variables, *command]
+        return str(self.exec_create(container, full, user="0", stdin=stdin)["Id"])
+
     def _by_runtime(self, runtime: MountedSalt, words: Sequence[str]) -> list[str]:
         """``python3 /tmp/salt.docker.x/salt-call …``, by the runtime and in its scratch."""
-        moved = [word.replace(f"{_TMP}/", f"{runtime.scratch}/") for word in words]
+        moved = [self._in_scratch(runtime, word) for word in words]
         _python, salt_call, *arguments = moved
         return [*runtime.command, str(PurePosixPath(salt_call).parent), *arguments]
+
+    def _in_scratch(self, runtime: MountedSalt, text: str) -> str:
+        return text.replace(f"{_TMP}/", f"{runtime.scratch}/")
 
     def _kill(self) -> None:
         self.timed_out = True

@@ -13,6 +13,7 @@ import ssl
 import subprocess
 import sys
 import tarfile
+import tempfile
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -43,6 +44,19 @@ def paths_of(run_in, reference):
         find / -xdev -type f -exec sha256sum {} + | awk '{print $2, $1}'
     """
     return set(run_in(reference, "sh", "-c", script).splitlines())
+
+
+def added_paths(engine, reference):
+    """The paths in the image's last layer, also those that a mount hides in any container."""
+    with tempfile.TemporaryFile() as saved:
+        for chunk in engine.get_image(reference):
+            saved.write(chunk)
+        saved.seek(0)
+        with tarfile.open(fileobj=saved) as tar:
+            (manifest,) = json.load(tar.extractfile("manifest.json"))
+            layer = tar.extractfile(manifest["Layers"][-1])
+            with tarfile.open(fileobj=layer) as content:
+                return {f"/{name}" for name in content.getnames()}
 
 
 def test_a_base_needs_no_python(host, run_in):
@@ -146,7 +160,9 @@ def test_pip_installs_into_the_images_own_python(host, run_in, tmp_path):
 
 
 @pytest.mark.parametrize("runtime", [True, False], ids=["runtime", "plain"])
-def test_an_image_differs_from_its_parent_by_exactly_what_its_states_did(host, run_in, runtime):
+def test_an_image_differs_from_its_parent_by_exactly_what_its_states_did(
+    host, run_in, engine, runtime
+):
     host.catalogue(runtime=runtime)
     host.file("one.sls", "/srv/one:\n  file.managed:\n    - contents: one\n")
     built = build(host)
@@ -155,6 +171,8 @@ def test_an_image_differs_from_its_parent_by_exactly_what_its_states_did(host, r
     changed = {line for line in before ^ after if line.split()[0] not in runs}
     content = hashlib.sha256(b"one\n").hexdigest()
     assert changed == {"/srv/one 0 644", f"/srv/one {content}"}
+    known = {line.split()[0] for line in before}
+    assert added_paths(engine, built["id"]) - known == {"/srv/one"}
 
 
 def test_a_minion_that_states_install_keeps_all_its_files(host, run_in):
