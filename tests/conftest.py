@@ -66,9 +66,10 @@ def build_leftovers(engine: docker.APIClient, workspace: str) -> list[str]:
     ]
 
 
-def volume_names(engine: docker.APIClient, label: str = "org.salt-ubiq.kind") -> set[str]:
+def volume_names(engine: docker.APIClient) -> set[str]:
     """The volumes on the engine that builds have made."""
-    return {volume["Name"] for volume in engine.volumes({"label": label})["Volumes"] or ()}
+    names = {volume["Name"] for volume in engine.volumes()["Volumes"] or ()}
+    return {name for name in names if name.startswith(("salt-ubiq-runtime-", "cache-of-"))}
 
 
 def _remove(engine: docker.APIClient, images: list[dict[str, Any]]) -> None:

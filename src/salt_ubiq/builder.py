@@ -347,10 +347,6 @@ class Builder:
             with saltcall.container(image, name, site, around, **create) as container:
                 yield container
 
-    def is_own_cache(self, volume: str) -> bool:
-        """Say whether that is a cache volume of this workspace's slots."""
-        return volume.startswith(f"{runtime.CACHE_NAME}{self.workspace.slot_prefix}")
-
     @property
     def runtime_name(self) -> str | None:
         """The volume of the Salt runtime that the catalogue asks for, made or not."""

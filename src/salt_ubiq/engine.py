@@ -377,15 +377,16 @@ class Engine:
             except docker.errors.NotFound:
                 return None
 
-    def volumes(self, label: str, made_before: float = math.inf) -> list[str]:
-        """Return the names of unused volumes that have a label, ``key=value``, and an age."""
+    def volumes(self, prefix: str, made_before: float = math.inf) -> list[str]:
+        """Return the names with a prefix of unused volumes that have an age."""
         with _translated("list volumes"):
-            found = self.client.volumes({"label": label, "dangling": True})["Volumes"] or ()
+            found = self.client.volumes({"name": prefix, "dangling": True})["Volumes"] or ()
         return sorted(
             str(volume["Name"])
             for volume in found
+            if volume["Name"].startswith(prefix)
             # In the engine's own time zone; Python 3.10 knows no Z.
-            if datetime.fromisoformat(volume["CreatedAt"].replace("Z", "+00:00")).timestamp()
+            and datetime.fromisoformat(volume["CreatedAt"].replace("Z", "+00:00")).timestamp()
             < made_before
         )
 

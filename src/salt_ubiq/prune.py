@@ -10,9 +10,9 @@ from __future__ import annotations
 import time
 from collections.abc import Collection, Iterable
 
-from salt_ubiq import layers
+from salt_ubiq import layers, runtime
 from salt_ubiq.builder import Builder
-from salt_ubiq.engine import LABEL, ListedImage
+from salt_ubiq.engine import ListedImage
 
 # In this order: an old image keeps the shared layer that it was built on in use.
 KINDS = ("leftovers", "images", "shared", "runtimes", "caches")
@@ -57,14 +57,14 @@ def prune(
         if "shared" in kinds:
             removed["shared"] = [name for each in images for name in each.references]
     if "runtimes" in kinds:
-        runtimes = _volumes(builder, "runtime", oldest)
+        runtimes = builder.engine.volumes(runtime.NAME, oldest)
         removed["runtimes"] = _volumes_without_used(
             builder, [name for name in runtimes if name != builder.runtime_name], test
         )
     if "caches" in kinds:
-        caches = _volumes(builder, "cache", oldest)
+        prefix = f"{runtime.CACHE_NAME}{builder.workspace.slot_prefix}"
         removed["caches"] = _volumes_without_used(
-            builder, [name for name in caches if builder.is_own_cache(name)], test
+            builder, builder.engine.volumes(prefix, oldest), test
         )
     if not test:
         there = {each.id for each in builder.engine.images()}
@@ -115,10 +115,6 @@ def _unused(
 def _is_layer(image: ListedImage) -> bool:
     prefix = f"{layers.REPOSITORY}:"
     return bool(image.references) and all(name.startswith(prefix) for name in image.references)
-
-
-def _volumes(builder: Builder, kind: str, oldest: float) -> list[str]:
-    return builder.engine.volumes(f"{LABEL}.kind={kind}", oldest)
 
 
 def _volumes_without_used(builder: Builder, names: list[str], test: bool) -> list[str]:

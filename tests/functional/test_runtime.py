@@ -329,7 +329,7 @@ def test_a_runtime_is_made_once_when_several_want_it_at_once(base, volume, engin
 
 def test_a_half_made_runtime_is_made_anew(base, volume, engine):
     runtime = volume(image=BASE)
-    engine.create_volume(runtime.name, labels={"org.salt-ubiq.kind": "runtime"})
+    engine.create_volume(runtime.name)
     runtime.ensure(Engine().existing(BASE))
     assert grains_by(engine, runtime.name)["kernel"] == "Linux"
 
@@ -340,7 +340,7 @@ def test_prune_removes_old_runtimes_and_leftovers_and_caches_only_on_demand(host
     mine = (host.cachedir / "ubiq" / "id").read_text()
     dead, cache = f"salt-ubiq-{mine}-0", f"cache-of-salt-ubiq-{mine}-0"
     old = "salt-ubiq-runtime-salt-ubiq-test"
-    engine.create_volume(old, labels={"org.salt-ubiq.kind": "runtime"})
+    engine.create_volume(old)
     engine.create_container(BASE, "true", name=dead)
     current = {name for name in volume_names(engine) if name.startswith("salt-ubiq-runtime-")} - {
         old
@@ -351,7 +351,7 @@ def test_prune_removes_old_runtimes_and_leftovers_and_caches_only_on_demand(host
     assert old in would["runtimes"]
     assert engine.containers(all=True, filters={"name": dead})
 
-    engine.create_volume(old, labels={"org.salt-ubiq.kind": "runtime"})
+    engine.create_volume(old)
     assert host.call("ubiq_docker.prune", "leftovers") == {"leftovers": [dead]}
     assert not engine.containers(all=True, filters={"name": dead})
     removed = host.call("ubiq_docker.prune", "runtimes")["runtimes"]
