@@ -32,18 +32,17 @@ from salt_ubiq.errors import (
     UbiqError,
 )
 from salt_ubiq.layers import SharedLayers
+from salt_ubiq.proof import Proof, prove
 from salt_ubiq.recipe import Recipe
 from salt_ubiq.recipes import Recipes
-from salt_ubiq.redact import Redactor
 from salt_ubiq.registry import Registry, credentials
 from salt_ubiq.report import Result, States, in_short, new_run_id
 from salt_ubiq.runtime import RuntimeVolume
 from salt_ubiq.saltcall import SaltContainer
-from salt_ubiq.site import Site
+from salt_ubiq.site import Site, Sites
 from salt_ubiq.slsbuild import SlsBuild
 from salt_ubiq.thin import Thin
-from salt_ubiq.verify import verify
-from salt_ubiq.workspace import PRIVATE, Slot, Workspace
+from salt_ubiq.workspace import Slot, Workspace
 
 log = logging.getLogger(__name__)
 
@@ -73,6 +72,7 @@ class Builder:
         self._pillar = pillar
         self.workspace = Workspace(opts["cachedir"])
         self._thin = Thin(self.workspace, opts)
+        self.sites = Sites(engine, self.workspace, self._thin, opts, pillar)
         self.recipes = Recipes(self.workspace)
         self.run = run or new_run_id()
 
@@ -138,7 +138,7 @@ class Builder:
         since: float | None,
         started: float,
     ) -> Result:
-        with self._logged_site(image) as site:
+        with self.sites.logged(image.name, _pillar_of(image)) as site:
             old = self.engine.image(image.reference)
             if isinstance(image, Service) and image.keep_failed:
                 self.engine.remove_image(image.failed_reference)  # of an earlier failure
@@ -166,7 +166,7 @@ class Builder:
             parent=made.parent,
             reasons=tuple(reasons),
             states=made.states,
-            warnings=tuple(warnings),
+            warnings=warnings,
             duration=time.monotonic() - started,
             log=str(self.workspace.log_of(image.name)),
             size=made.image.size,
@@ -214,7 +214,7 @@ class Builder:
             return ["the image has no recipe: it was not built by this version of salt-ubiq"]
         old = self.recipes.load(digest)
         try:
-            with self._site(image) as site:
+            with self.sites.site(image.name, _pillar_of(image)) as site:
                 recipe = self._recipe(image, old, site)
         except BuildError as exc:
             first, *more = str(exc).splitlines()
@@ -249,50 +249,35 @@ class Builder:
         image = self.engine.existing(site.slot.reference)
         return _Made(image, parent.id, built.states, built.recipe, build)
 
-    def _prove(self, image: Base | Service, made: _Made, site: Site) -> list[str]:
+    def _prove(self, image: Base | Service, made: _Made, site: Site) -> tuple[str, ...]:
         """
-        Verify a new image; return what is to be warned of.
+        Prove that a new image is what it has to be; return what is to be warned of.
 
         Raises :class:`~salt_ubiq.errors.NotVerified`.
         """
-        failures, warnings = self._verified(image, made.image, made.build, site)
-        for text in (*failures, *warnings):
+        proof = prove(image, made.image, made.build, site, self._runtime)
+        for text in (*proof.failures, *proof.warnings):
             site.log_line(text)
-        if failures:
-            raise NotVerified(image.name, failures)
-        for text in warnings:
+        if proof.failures:
+            raise NotVerified(image.name, proof.failures)
+        for text in proof.warnings:
             log.warning("%s", text)
-        return warnings
+        return proof.warnings
 
-    def _verified(
-        self, image: Base | Service, info: ImageInfo, build: SlsBuild | None, site: Site
-    ) -> tuple[list[str], list[str]]:
-        """What of its checks fails, and what is not as it should be."""
-        ensured = partial(self._runtime.ensure, info) if self._runtime else None
-        found = verify(image, info.id, self.engine, site.slot.name, ensured, site.log_line)
-        failures = [site.clean(failure) for failure in found]
-        if build is None or not isinstance(image, Service) or not image.converged:
-            return failures, []
-        repeated = [
-            f"{image.where('converged')}: a second time, this changes something again: {state}"
-            for state in build.unconverged(info)
-        ]
-        return (failures + repeated, []) if image.converged is True else (failures, repeated)
-
-    def verify(self, image: Base | Service) -> tuple[list[str], list[str]]:
+    def verify(self, image: Base | Service) -> Proof:
         """
-        Verify an image as it is on the engine; returns the failures, and the warnings.
+        Prove an image as it is on the engine.
 
         Raises :class:`~salt_ubiq.errors.BuildError` where there is none.
         """
         found = self.engine.image(image.reference)
         if found is None:
             raise BuildError(f"{image.name}: there is no {image.reference}: build it first")
-        with self._site(image) as site:
+        with self.sites.site(image.name, _pillar_of(image)) as site:
             build = None
             if isinstance(image, Service):
                 build = self._sls_build(image, self._parent(image), site)
-            return self._verified(image, found, build, site)
+            return prove(image, found, build, site, self._runtime)
 
     def attempt(
         self,
@@ -317,18 +302,6 @@ class Builder:
                 log=exc.log if isinstance(exc, BuildError) else None,
             )
 
-    def remove_leftovers(self, test: bool = False) -> list[str]:
-        """Remove what dead builds have left on the engine, or only return their names."""
-        found = []
-        with self.workspace.free_slots() as slots:
-            for slot in slots:
-                if self.engine.has_container(slot.name):
-                    found.append(slot.name)
-                found += self._private_tags(slot)
-                if not test:
-                    self._clean(slot)
-        return found
-
     @contextmanager
     def salt_in(self, image: ImageInfo, name: str, **create: Any) -> Iterator[SaltContainer]:
         """
@@ -340,9 +313,8 @@ class Builder:
         create
             arguments of ``docker.create``
         """
-        with self._clean_slot() as slot:
-            site = self._site_in(slot, name, {})
-            self._prepare(slot, image)
+        with self.sites.site(name) as site:
+            self._prepare(site.slot, image)
             around = runtime.surroundings(self.runtime_name, None, {})
             with saltcall.container(image, name, site, around, **create) as container:
                 yield container
@@ -351,61 +323,6 @@ class Builder:
     def runtime_name(self) -> str | None:
         """The volume of the Salt runtime that the catalogue asks for, made or not."""
         return self._runtime.name if self._runtime else None
-
-    @contextmanager
-    def _logged_site(self, image: Base | Service) -> Iterator[Site]:
-        """A site whose log is kept, and where nothing is left of dead builds."""
-        self.remove_leftovers()
-        with (
-            self.workspace.log_of(image.name).open("w", buffering=1) as handle,
-            self._site(image) as site,
-        ):
-            yield replace(site, log_line=lambda line: print(site.clean(line), file=handle))
-
-    @contextmanager
-    def _site(self, image: Base | Service) -> Iterator[Site]:
-        """A free slot, for the time of one build."""
-        with self._clean_slot() as slot:
-            self._thin.provide_none(slot)
-            own = image.pillar if isinstance(image, Service) else {}
-            yield self._site_in(slot, image.name, own)
-
-    @contextmanager
-    def _clean_slot(self) -> Iterator[Slot]:
-        """A slot without anything in it, before and after."""
-        with self.workspace.slot() as slot:
-            self._clean(slot)  # a dead process may have left something there
-            try:
-                with slot.temporary_files():
-                    yield slot
-            finally:
-                self._clean(slot)
-
-    def _site_in(self, slot: Slot, name: str, pillar: Mapping[str, Any]) -> Site:
-        return Site(
-            engine=self.engine,
-            workspace=self.workspace,
-            slot=slot,
-            opts=self._opts,
-            clean=Redactor(self._pillar, pillar),
-            log_path=str(self.workspace.log_of(name)),
-            log_line=lambda _: None,
-        )
-
-    def _clean(self, slot: Slot) -> None:
-        """Remove what a build in that slot, perhaps a dead one, has left."""
-        slot.clean()
-        try:
-            if self.engine.remove_container(slot.name):
-                log.info("removed the build container %s", slot.name)
-            for reference in (*self._private_tags(slot), *slot.layers):
-                self.engine.remove_image(reference)
-            slot.record_layers(())
-        except EngineError as exc:
-            log.warning("%s; the next build will try again", exc)
-
-    def _private_tags(self, slot: Slot) -> list[str]:
-        return [each for each in self.engine.references(PRIVATE) if slot.owns(each)]
 
     def _labels(self, service: Service, parent: ImageInfo) -> dict[str, str]:
         above = self._catalogue.parent_of(service)
@@ -472,6 +389,11 @@ class Builder:
             raise BuildError(
                 f"{service.where('base')}: {reference} is not on the engine; {exc}"
             ) from None
+
+
+def _pillar_of(image: Base | Service) -> Mapping[str, Any]:
+    """What it declares of pillar."""
+    return image.pillar if isinstance(image, Service) else {}
 
 
 @contextmanager

@@ -49,7 +49,7 @@ def prune(
     removed: dict[str, list[str]] = {}
     oldest = time.time() - days * _DAY
     if "leftovers" in kinds:
-        removed["leftovers"] = builder.remove_leftovers(test)
+        removed["leftovers"] = builder.sites.remove_leftovers(test)
     if "images" in kinds or "shared" in kinds:
         images = _without_used(builder, _candidates(builder, kinds, oldest), test)
         if "images" in kinds:

@@ -1,17 +1,28 @@
 """
 Where and with what one image is built.
+
+A build has a slot to itself. What a dead build has left in one, on disk and on the
+engine, is removed before another gets it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+import logging
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from types import MappingProxyType
 from typing import Any
 
 import salt.loader
 
 from salt_ubiq.engine import Engine
-from salt_ubiq.workspace import Slot, Workspace
+from salt_ubiq.errors import EngineError
+from salt_ubiq.redact import Redactor
+from salt_ubiq.thin import Thin
+from salt_ubiq.workspace import PRIVATE, Slot, Workspace
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -54,3 +65,95 @@ class Site:
         return salt.loader.minion_mods(
             opts, context=dict(context or {}), utils=salt.loader.utils(opts)
         )
+
+
+class Sites:
+    """
+    Gives out sites.
+
+    opts, pillar
+        Salt's ``__opts__`` and ``__pillar__``
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        workspace: Workspace,
+        thin: Thin,
+        opts: Mapping[str, Any],
+        pillar: Mapping[str, Any],
+    ) -> None:
+        self._engine = engine
+        self._workspace = workspace
+        self._thin = thin
+        self._opts = opts
+        self._pillar = pillar
+
+    @contextmanager
+    def site(self, image: str, pillar: Mapping[str, Any] = MappingProxyType({})) -> Iterator[Site]:
+        """
+        A site for a while; nothing is in its slot, before and after.
+
+        image
+            the name of what is built there
+
+        pillar
+            what that declares, beside the minion's
+        """
+        with self._clean_slot() as slot:
+            self._thin.provide_none(slot)
+            yield Site(
+                engine=self._engine,
+                workspace=self._workspace,
+                slot=slot,
+                opts=self._opts,
+                clean=Redactor(self._pillar, pillar),
+                log_path=str(self._workspace.log_of(image)),
+                log_line=lambda _: None,
+            )
+
+    @contextmanager
+    def logged(self, image: str, pillar: Mapping[str, Any]) -> Iterator[Site]:
+        """A site whose log is kept, and where nothing is left of dead builds in any slot."""
+        self.remove_leftovers()
+        with (
+            self._workspace.log_of(image).open("w", buffering=1) as handle,
+            self.site(image, pillar) as site,
+        ):
+            yield replace(site, log_line=lambda line: print(site.clean(line), file=handle))
+
+    def remove_leftovers(self, test: bool = False) -> list[str]:
+        """Remove what dead builds have left on the engine, or only return their names."""
+        found = []
+        with self._workspace.free_slots() as slots:
+            for slot in slots:
+                if self._engine.has_container(slot.name):
+                    found.append(slot.name)
+                found += self._private_tags(slot)
+                if not test:
+                    self._clean(slot)
+        return found
+
+    @contextmanager
+    def _clean_slot(self) -> Iterator[Slot]:
+        with self._workspace.slot() as slot:
+            self._clean(slot)  # a dead process may have left something there
+            try:
+                with slot.temporary_files():
+                    yield slot
+            finally:
+                self._clean(slot)
+
+    def _clean(self, slot: Slot) -> None:
+        slot.clean()
+        try:
+            if self._engine.remove_container(slot.name):
+                log.info("removed the build container %s", slot.name)
+            for reference in (*self._private_tags(slot), *slot.layers):
+                self._engine.remove_image(reference)
+            slot.record_layers(())
+        except EngineError as exc:
+            log.warning("%s; the next build will try again", exc)
+
+    def _private_tags(self, slot: Slot) -> list[str]:
+        return [each for each in self._engine.references(PRIVATE) if slot.owns(each)]

@@ -279,11 +279,11 @@ def build_all(*names, jobs=None, force=False, refresh=False, push=False):
                 steps, executor, jobs, _runs(), builder.run, _fire, fresh
             )
         except (KeyboardInterrupt, SystemExit):
-            builder.remove_leftovers()
+            builder.sites.remove_leftovers()
             raise CommandExecutionError(
                 f"cancelled; see salt-run ubiq.runs, run {builder.run}"
             ) from None
-        builder.remove_leftovers()
+        builder.sites.remove_leftovers()
         __context__["retcode"] = status
         return {name: result.to_dict() for name, result in results.items()}
 
@@ -455,14 +455,14 @@ def verify(name):
     with _salt_errors():
         images = _catalogue.parse(_declared())
         image = images[name]
-        failures, warnings = _builder(images).verify(image)
-        __context__["retcode"] = int(bool(failures))
+        proof = _builder(images).verify(image)
+        __context__["retcode"] = int(bool(proof.failures))
         return {
             "name": name,
             "image": image.reference,
-            "verified": not failures,
-            "failures": failures,
-            "warnings": warnings,
+            "verified": not proof.failures,
+            "failures": list(proof.failures),
+            "warnings": list(proof.warnings),
         }
 
 
