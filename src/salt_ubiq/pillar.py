@@ -23,17 +23,9 @@ from salt_ubiq.errors import BuildError
 from salt_ubiq.workspace import Slot
 
 
-def compiled(
-    service: Service,
-    grains: Mapping[str, Any],
-    opts: Mapping[str, Any],
-    keys: Collection[str] | None,
-) -> dict[str, Any]:
+def of_minion(grains: Mapping[str, Any], opts: Mapping[str, Any]) -> dict[str, Any]:
     """
-    Compile the pillar that the states of ``service`` see; the catalogue is not in it.
-
-    keys
-        of the minion's pillar that they see, ``None`` for all
+    Compile the minion's pillar with those grains; the catalogue is not in it.
 
     Raises :class:`~salt_ubiq.errors.BuildError` where it does not render.
     """
@@ -44,11 +36,21 @@ def compiled(
     )
     pillar = source.compile_pillar()
     if errors := pillar.pop("_errors", None):
-        raise BuildError(f"{service.name}: pillar does not render:\n" + "\n".join(errors))
-    pillar.pop(KEY, None)
-    if keys is not None:
-        pillar = {key: value for key, value in pillar.items() if key in keys}
-    return merged(pillar, service.pillar)
+        raise BuildError("pillar does not render:\n" + "\n".join(errors))
+    return {key: value for key, value in pillar.items() if key != KEY}
+
+
+def of_service(
+    service: Service, minions: Mapping[str, Any], keys: Collection[str] | None
+) -> dict[str, Any]:
+    """
+    Return the pillar that the states of ``service`` see.
+
+    keys
+        of the minion's pillar that they see, ``None`` for all
+    """
+    seen = {key: value for key, value in minions.items() if keys is None or key in keys}
+    return merged(seen, service.pillar)
 
 
 @contextmanager

@@ -8,11 +8,11 @@ engine, is removed before another gets it.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from types import MappingProxyType
-from typing import Any
+from typing import Any, TypeVar
 
 import salt.loader
 
@@ -23,6 +23,8 @@ from salt_ubiq.thin import Thin
 from salt_ubiq.workspace import PRIVATE, Slot, Workspace
 
 log = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -39,6 +41,9 @@ class Site:
 
     log_line
         writes a line, cleaned, to the build's log
+
+    known
+        what was asked of Salt before, see :meth:`once`
     """
 
     engine: Engine
@@ -48,6 +53,14 @@ class Site:
     clean: Callable[[str], str]
     log_path: str
     log_line: Callable[[str], None]
+    known: dict[Hashable, Any]
+
+    def once(self, key: Hashable, ask: Callable[[], T]) -> T:
+        """What ``ask`` returns; all sites of one :class:`Sites` ask only once for each key."""
+        if key not in self.known:
+            self.known[key] = ask()
+        answer: T = self.known[key]
+        return answer
 
     def functions(
         self, opts: Mapping[str, Any] | None = None, context: Mapping[str, Any] | None = None
@@ -88,6 +101,7 @@ class Sites:
         self._thin = thin
         self._opts = opts
         self._pillar = pillar
+        self._known: dict[Hashable, Any] = {}
 
     @contextmanager
     def site(self, image: str, pillar: Mapping[str, Any] = MappingProxyType({})) -> Iterator[Site]:
@@ -110,6 +124,7 @@ class Sites:
                 clean=Redactor(self._pillar, pillar),
                 log_path=str(self._workspace.log_of(image)),
                 log_line=lambda _: None,
+                known=self._known,
             )
 
     @contextmanager

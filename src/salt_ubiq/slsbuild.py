@@ -163,7 +163,10 @@ class SlsBuild:
     def _pillar(self) -> Iterator[dict[str, Any]]:
         """Keep the build's pillar for a while; yield the opts with which Salt has no other."""
         grains, site = self._facts.grains, self._site
-        values = pillar.compiled(self._service, grains, site.opts, self._pillar_keys)
+        minions = site.once(
+            ("pillar", self._parent.id), lambda: pillar.of_minion(grains, site.opts)
+        )
+        values = pillar.of_service(self._service, minions, self._pillar_keys)
         with pillar.root(values, site.slot) as opts:
             yield opts
 
@@ -240,8 +243,11 @@ class SlsBuild:
         }
 
     def _check_mods(self) -> None:
-        service = self._service
-        known = set(self._site.functions()["cp.list_states"](service.saltenv))
+        service, site = self._service, self._site
+        known = site.once(
+            ("states", service.saltenv),
+            lambda: set(site.functions()["cp.list_states"](service.saltenv)),
+        )
         missing = [mod for mod in service.mods if not fnmatch.filter(known, mod)]
         if missing:
             raise BuildError(
