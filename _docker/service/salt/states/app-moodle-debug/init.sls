@@ -1,6 +1,7 @@
 # What debugging Moodle needs: Xdebug, errors on the page, and tools to look at
 # PHP's processes and packets.
 {%- from "app-moodle/map.jinja" import php, debug_settings with context %}
+{%- from "app-moodle/macros.jinja" import fpm_configuration_valid, php_valid %}
 
 include:
   - app-moodle
@@ -31,3 +32,6 @@ app-moodle-debug-packages:
         settings: {{ debug_settings | json }}
     - require:
       - file: /etc/moodle/config.d
+{{ fpm_configuration_valid('php-fpm-debug-configuration-valid',
+                           ['/etc/php/' ~ php.version ~ '/fpm/conf.d/95-moodle-debug.ini']) }}
+{{ php_valid('moodle-debug-configuration-valid', '/etc/moodle/config.d/debug.php') }}

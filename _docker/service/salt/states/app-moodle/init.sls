@@ -3,6 +3,7 @@
 # built from this one; its data is in a volume. No password is in the image:
 # config.php takes it from the environment or from a file.
 {%- from "app-moodle/map.jinja" import php, moodle, settings with context %}
+{%- from "app-moodle/macros.jinja" import fpm_configuration_valid, php_valid %}
 {%- set etc = '/etc/php/' ~ php.version %}
 {%- set prefix = 'php' ~ php.version ~ '-' %}
 
@@ -96,22 +97,7 @@ php-fpm:
     - group: www-data
     - mode: '2770'
     - makedirs: True
-
-# An unknown setting of PHP-FPM or a file that PHP can't read fails the build. The
-# pipe is for error_log: www-data can't open the one that root made.
-php-fpm-configuration-valid:
-  cmd.run:
-    - name: runuser -u www-data -- bash -o pipefail -c 'php-fpm --test |& cat'
-    - cwd: /
-    - env:
-      - PATH: /usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
-    - onchanges:
-      - file: {{ etc }}/fpm/*
-
-moodle-configuration-valid:
-  cmd.run:
-    - name: find /etc/moodle -name '*.php' -print0 | xargs -0 -n 1 php -l
-    - onchanges:
-      - file: /etc/moodle/*
-    - require:
-      - pkg: php-fpm
+{{ fpm_configuration_valid('php-fpm-configuration-valid',
+                           [etc ~ '/fpm/php-fpm.conf', etc ~ '/fpm/pool.d/*',
+                            etc ~ '/fpm/conf.d/90-moodle.ini']) }}
+{{ php_valid('moodle-configuration-valid', '/etc/moodle/config.php') }}

@@ -18,3 +18,9 @@ web-moodle-debug-packages:
         debug: {{ nginx.debug | json }}
     - require:
       - pkg: nginx
+
+nginx-debug-configuration-valid:
+  cmd.run:
+    - name: nginx -t -q -g 'pid /dev/null;'
+    - onchanges:
+      - file: /etc/nginx/conf.d/debug.conf
