@@ -8,6 +8,8 @@ ubiq:
     moodle-componentmgr: [moodle-componentmgr]
     nvm: [nvm]
     postgresql: [postgresql]
+    selenium.server: [selenium]
+    selenium.node: [selenium]
     selenium-hub: [selenium]
     selenium-node-chrome: [selenium]
     selenium-node-firefox: [selenium]
@@ -130,7 +132,7 @@ ubiq:
     selenium-hub:
       repository: ubiquitous/selenium-hub
       base: debian-python
-      mods: [admin, selenium-hub]
+      mods: [admin, selenium.server, selenium-hub]
       config:
         cmd: [selenium-hub]
         user: selenium
@@ -147,7 +149,7 @@ ubiq:
     selenium-node-chrome:
       repository: ubiquitous/selenium-node-chrome
       base: debian-python
-      mods: [admin, selenium-node-chrome]
+      mods: [admin, selenium.server, selenium.node, selenium-node-chrome]
       config:
         cmd: [selenium-node]
         user: selenium
@@ -166,7 +168,7 @@ ubiq:
     selenium-node-firefox:
       repository: ubiquitous/selenium-node-firefox
       base: debian-python
-      mods: [admin, selenium-node-firefox]
+      mods: [admin, selenium.server, selenium.node, selenium-node-firefox]
       config:
         cmd: [selenium-node]
         user: selenium

@@ -5,10 +5,11 @@
 include:
   - selenium.server
 
-# tini reaps what browsers leave behind, which Java as PID 1 would not.
+# tini reaps what browsers leave behind, which Java as PID 1 would not. All browsers
+# need GTK: from here, it is in the layer that their images share.
 selenium-display:
   pkg.installed:
-    - pkgs: {{ (['tini', 'xvfb'] + selenium.packages) | json }}
+    - pkgs: {{ (['tini', 'xvfb', 'libgtk-3-0'] + selenium.packages) | json }}
     - install_recommends: False
 
 # Xvfb can't make it as an unprivileged user, and complains about that.
