@@ -281,6 +281,10 @@ class Service(Image):
     keep_failed: bool = False
     converged: Literal[True, False, "warn"] = "warn"
 
+    def layer(self, mods: Iterable[str]) -> str:
+        """What people are told of the layer with a beginning of its ``mods``."""
+        return f"{','.join(mods)} on {self.base}"
+
     @property
     def failed_reference(self) -> str:
         """What a build that fails is kept as."""

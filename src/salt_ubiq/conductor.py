@@ -83,4 +83,5 @@ def _job(step: Step, expected: Mapping[str, float]) -> Job:
         allowed_to_fail=image.allowed_to_fail,
         timeout=image.timeout + GRACE,  # the build itself keeps to it, and can say more
         image=image.reference,
+        shares=step.shares,
     )

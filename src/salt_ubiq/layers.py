@@ -75,7 +75,7 @@ class SharedLayers:
         beginnings = list(beginnings)
         whole = self._sls_build(service).compiled() if beginnings else None
         for mods in beginnings:
-            label = {f"{LABEL}.image": f"{','.join(mods)} on {service.base}"}
+            label = {f"{LABEL}.image": service.layer(mods)}
             build = self._sls_build(_layer(service, mods), labels=label)
             part = build.compiled()
             recipe = build.recipe_of(part)

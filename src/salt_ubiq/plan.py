@@ -80,6 +80,9 @@ class Step:
 
     push
         whether it is pushed, built or not
+
+    shares
+        the layers that it may share with others
     """
 
     image: Base | Service
@@ -87,6 +90,7 @@ class Step:
     reasons: tuple[str, ...]
     forced: tuple[str, ...] = ()
     push: bool = False
+    shares: tuple[str, ...] = ()
 
     @property
     def due(self) -> bool:
@@ -143,8 +147,15 @@ def steps(
                 why or tuple(reasons(images[name])),
                 own,
                 images[name].push or (push and name in asked),
+                _shares(images, images[name]),
             )
     return list(found.values())
+
+
+def _shares(images: Catalogue, image: Base | Service) -> tuple[str, ...]:
+    if not isinstance(image, Service):
+        return ()
+    return tuple(image.layer(mods) for mods in images.shared_beginnings(image))
 
 
 def all_forced(images: Catalogue, patterns: Iterable[str]) -> dict[str, Sequence[str]]:

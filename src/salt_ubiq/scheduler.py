@@ -51,6 +51,10 @@ class Job:
 
     image
         its reference, for the result if it never runs
+
+    shares
+        the names of what it makes first that other jobs go on from, unless that is there:
+        while one makes it, the others would only wait
     """
 
     name: str
@@ -60,6 +64,7 @@ class Job:
     allowed_to_fail: bool = False
     timeout: float = math.inf
     image: str = ""
+    shares: tuple[str, ...] = ()
 
 
 class Executor(Protocol):
@@ -108,6 +113,7 @@ class _Ready(NamedTuple):
 
     attempt: int
     minus_path: float
+    minus_shares: int
     number: int
     name: str
 
@@ -156,11 +162,13 @@ class Scheduler:
         self._missing = {name: len(parents) for name, parents in edges.items()}
         paths = _paths(self._jobs.values(), edges)
         self._entries = {
-            name: _Ready(1, -paths[name], number, name) for number, name in enumerate(self._jobs)
+            name: _Ready(1, -paths[name], -len(job.shares), number, name)
+            for number, (name, job) in enumerate(self._jobs.items())
         }
         self._ready = [entry for name, entry in self._entries.items() if not self._missing[name]]
         heapq.heapify(self._ready)
         self._running: dict[str, _Running] = {}
+        self._made: set[str] = set()
         self._failed_before: dict[str, Result] = {}
         self._deadlines: list[tuple[float, str, int]] = []
         self._idle_since: float | None = None
@@ -203,11 +211,27 @@ class Scheduler:
         """Start what is ready, as long as there are slots."""
         refused = []
         while self._ready and self._has_slot() and not self._cancelled:
-            entry = heapq.heappop(self._ready)
+            entry = self._next()
             if not self._start(entry):
                 refused.append(entry)
         for entry in refused:
             heapq.heappush(self._ready, entry)
+
+    def _next(self) -> _Ready:
+        """Take the first that is ready, or another that would wait less in its slot."""
+        making = {share for name in self._running for share in self._jobs[name].shares}
+        making -= self._made
+        seen = []
+        while True:
+            entry = heapq.heappop(self._ready)
+            waits = len(making.intersection(self._jobs[entry.name].shares))
+            seen.append((waits, entry))
+            if not waits or not self._ready:
+                break
+        (_, chosen), *others = sorted(seen)
+        for _, entry in others:
+            heapq.heappush(self._ready, entry)
+        return chosen
 
     def _has_slot(self) -> bool:
         slots = self._executor.slots
@@ -290,6 +314,7 @@ class Scheduler:
 
     def _succeed(self, result: Result) -> None:
         self._record(result)
+        self._made.update(self._jobs[result.name].shares)
         for child in self._children.get(result.name, ()):
             self._missing[child] -= 1
             if not self._missing[child]:

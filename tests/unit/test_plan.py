@@ -150,6 +150,21 @@ def test_force_builds_what_is_asked_for_and_not_its_parents(images):
     assert planned(images, ["web"], force=True) == {"debian": (), "web": ("forced",)}
 
 
+def test_a_step_says_which_layers_it_may_share():
+    services = {
+        name: {"repository": f"u/{name}", "base": "debian", "mods": mods}
+        for name, mods in {"hub": "admin,java", "node": "admin,java,node", "web": "web"}.items()
+    }
+    images = parse({"bases": {"debian": DEBIAN}, "services": services})
+    steps = plan.steps(images, (), lambda _: ["no image"])
+    assert {step.image.name: step.shares for step in steps} == {
+        "debian": (),
+        "hub": ("admin,java on debian",),
+        "node": ("admin,java on debian",),
+        "web": (),
+    }
+
+
 def test_a_step_says_build_or_up_to_date(images):
     steps = plan.steps(images, ["web"], lambda image: ["no image"] if image.name == "web" else [])
     assert [(step.to_dict()["name"], step.to_dict()["action"]) for step in steps] == [

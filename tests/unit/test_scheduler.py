@@ -188,6 +188,45 @@ def test_among_equals_the_order_of_the_plan_stays():
     assert run.started == ["z", "a", "m", "b"]
 
 
+def sharing(**shares):
+    """Jobs, and what each of them shares."""
+    return [Job(name, shares=tuple(each.split())) for name, each in shares.items()]
+
+
+def test_what_would_only_wait_for_what_another_makes_starts_after_all_else():
+    plan = sharing(chrome="admin server node", hub="admin server", web="admin", database="")
+    run = Run(plan, FakeExecutor(durations={"chrome": 3}), slots=2)
+    run()
+    assert [(when, name) for when, name, _ in run.executor.starts] == [
+        (0, "chrome"),
+        (0, "database"),
+        (1, "web"),
+        (2, "hub"),
+    ]
+
+
+def test_among_equals_what_makes_most_for_others_starts_first():
+    plan = sharing(web="admin", app="admin php", mail="", debug="admin php tools")
+    run = Run(plan, slots=1)
+    run()
+    assert run.started == ["debug", "app", "web", "mail"]
+
+
+def test_what_is_made_already_is_not_waited_for():
+    plan = sharing(web="admin", mail="admin", app="admin php", debug="admin php", database="admin")
+    run = Run(plan, FakeExecutor(durations={"app": 5}), slots=2)
+    run()
+    assert run.started == ["app", "web", "mail", "database", "debug"]
+
+
+def test_what_has_failed_made_nothing_for_others():
+    plan = sharing(web="admin", app="admin", debug="admin", database="")
+    executor = FakeExecutor(failures={"web": 1}, durations={"app": 2})
+    run = Run(plan, executor, slots=2)
+    run()
+    assert run.started == ["web", "database", "app", "debug"]
+
+
 @pytest.mark.parametrize(("own", "executors", "busiest"), [(3, 9, 3), (9, 3, 3), (None, 4, 4)])
 def test_no_more_run_at_once_than_there_are_slots(own, executors, busiest):
     run = Run(jobs(*map(str, range(20))), FakeExecutor(slots=executors), own)
