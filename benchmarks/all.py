@@ -80,10 +80,17 @@ def pillar() -> list[str]:
     return [sls for sls in top["base"]["*"] if sls != "ubiq"]
 
 
-def declaration(way: str) -> dict[str, Any]:
+def declaration(way: str, certificates: Path | None) -> dict[str, Any]:
     """Return the shipped catalogue, its images under this benchmark's name."""
     declared = yaml.safe_load((REPOSITORY / "pillar" / "ubiq.sls").read_text())
-    declared["ubiq"]["defaults"] = {"share": way != UNSHARED, "converged": False}
+    defaults: dict[str, Any] = {"share": way != UNSHARED, "converged": False}
+    if certificates:
+        seen = f"/dev/salt-ubiq/certificates/{certificates.name}"
+        defaults["build"] = {
+            "binds": [f"{certificates.parent}:{Path(seen).parent}:ro"],
+            "environment": {"SSL_CERT_FILE": seen},
+        }
+    declared["ubiq"]["defaults"] = defaults
     for section in (declared["ubiq"]["bases"], declared["ubiq"]["services"]):
         for name, image in section.items():
             image["repository"] = f"{common.images(BENCHMARK)}/{name}"
@@ -93,9 +100,11 @@ def declaration(way: str) -> dict[str, Any]:
 class Cold:
     """An engine and a Salt that have nothing of an earlier build but the Salt runtime."""
 
-    def __init__(self, engine: docker.DockerClient, directory: Path, way: str) -> None:
+    def __init__(
+        self, engine: docker.DockerClient, directory: Path, way: str, certificates: Path | None
+    ) -> None:
         self._way = way
-        declared = declaration(way)
+        declared = declaration(way, certificates)
         self.images: Catalogue = catalogue.parse(declared["ubiq"])
         self.salt = Salt(directory)
         self._engine = engine
@@ -168,12 +177,12 @@ def shared(engine: docker.DockerClient) -> set[str]:
 
 
 @contextmanager
-def cold(engine: docker.DockerClient, way: str) -> Iterator[Cold]:
+def cold(engine: docker.DockerClient, way: str, certificates: Path | None) -> Iterator[Cold]:
     """A cold start; afterwards, nothing is left of it."""
     directory = Path(tempfile.mkdtemp(prefix="salt-ubiq-benchmark-"))
     before = shared(engine)
     try:
-        yield Cold(engine, directory, way)
+        yield Cold(engine, directory, way, certificates)
     finally:
         with uninterrupted():
             for name in shared(engine) - before:
@@ -190,7 +199,7 @@ def debian(engine: docker.DockerClient) -> Iterator[None]:
         return
     print(f"making {DEBIAN} first, which the engine lacks", file=sys.stderr)
     try:
-        with cold(engine, OURS) as site:
+        with cold(engine, OURS, None) as site:
             for base in site.images.bases:
                 site.salt.call("ubiq_docker.build_base", base.name)
         yield
@@ -199,14 +208,16 @@ def debian(engine: docker.DockerClient) -> Iterator[None]:
             attempt(engine.images.remove, DEBIAN)
 
 
-def measure(engine: docker.DockerClient, ways: Sequence[str], rounds: int) -> Results:
+def measure(
+    engine: docker.DockerClient, ways: Sequence[str], rounds: int, certificates: Path | None
+) -> Results:
     """Build everything in those ways in each round, every other time the last one first."""
     builds: dict[str, list[Build]] = {way: [] for way in ways}
     for number in range(1, rounds + 1):
         for way in ways[:: 1 if number % 2 else -1]:
             print(f"round {number} of {rounds}  {WAYS[way]:<22}", end="", file=sys.stderr)
             sys.stderr.flush()
-            with cold(engine, way) as site:
+            with cold(engine, way, certificates) as site:
                 build = site.build()
             builds[way].append(build)
             print(f"{build.seconds:8.2f} s", file=sys.stderr)
@@ -309,6 +320,11 @@ def main() -> int:
         parser.add_argument(
             "--without", choices=[GUIDE, UNSHARED], help="a way to leave out: each takes minutes"
         )
+        parser.add_argument(
+            "--certificates",
+            type=Path,
+            help="a bundle that ours trusts while it builds, for a proxy with one of its own",
+        )
 
     options = common.options(__doc__, rounds=2, more=add_ways)
     ways = [way for way in WAYS if way != options.without]
@@ -316,7 +332,7 @@ def main() -> int:
     load = os.getloadavg()[0]
     with debian(engine):
         before = common.runtimes(engine)
-        results = measure(engine, ways, options.rounds)
+        results = measure(engine, ways, options.rounds, options.certificates)
         facts = common.machine(engine, load)
         facts["runtime_made"] = any(build.runtime not in before for build in results[OURS])
     if options.json:
