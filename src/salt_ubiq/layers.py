@@ -35,11 +35,17 @@ _DIGITS = 32
 
 @dataclass(frozen=True)
 class Foundation:
-    """What a service is built on: an image, and the states that are applied to it already."""
+    """
+    What a service is built on: an image, and the states that are applied to it already.
+
+    compiled
+        all states of the service, where these are all that there are
+    """
 
     image: ImageInfo
     states: frozenset[str] = frozenset()
     recipe: Recipe | None = None
+    compiled: Compiled | None = None
 
 
 class SharedLayers:
@@ -82,7 +88,8 @@ class SharedLayers:
             if whole is None or not begins(part, whole) or self._is_undone(recipe):
                 break
             image = self._provide(build, recipe, found, parent)
-            found = Foundation(image, frozenset(recipe.states), recipe)
+            complete = whole if mods == service.mods else None
+            found = Foundation(image, frozenset(recipe.states), recipe, complete)
         return found
 
     def run(self, build: SlsBuild, on: Foundation, parent: ImageInfo) -> Built:
@@ -92,6 +99,8 @@ class SharedLayers:
 
         Raises :class:`~salt_ubiq.errors.BuildError`.
         """
+        if on.compiled:
+            return build.adopt(on.image, on.compiled)
         built = build.run(on.image)
         again = sorted(on.states.intersection(built.changed))
         if not again or on.recipe is None:

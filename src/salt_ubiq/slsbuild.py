@@ -130,6 +130,22 @@ class SlsBuild:
         self._sls_build(client, states, on)
         return Built(states.states, states.changed, made[-1])
 
+    def adopt(self, image: ImageInfo, compiled: Compiled) -> Built:
+        """
+        Make the service's image of one to which just its states are applied already.
+
+        Raises :class:`~salt_ubiq.errors.BuildError`.
+        """
+        recipe, site = self.recipe_of(compiled), self._site
+        log.info("%s: all of its states are in a shared layer", self.name)
+        repository, _, tag = site.slot.reference.rpartition(":")
+        client = self._client(image, StateRun(site.clean, site.log_line), entrypoint=True)
+        client.label(RECIPE, recipe.digest)
+        with site.engine.trial(image.id, site.slot.name, entrypoint=["never started"]) as container:
+            client.commit(container, repository, tag)
+        client.close()
+        return Built(States(total=len(recipe.states)), (), recipe)
+
     def unconverged(self, image: ImageInfo) -> tuple[str, ...]:
         """Apply the states to a finished image in test mode; return those that are not in place."""
         states = StateRun(self._site.clean, lambda _: None)
@@ -207,18 +223,20 @@ class SlsBuild:
         states: StateRun,
         **more: Any,
     ) -> BuildClient:
-        entrypoint = bool(on.config.get("Entrypoint")) or not self._config.get("Cmd")
+        arguments: dict[str, Any] = {
+            "entrypoint": bool(on.config.get("Entrypoint")) or not self._config.get("Cmd"),
+            **more,
+        }
         return BuildClient(
             self._site.engine.arguments,
             name=self._site.slot.name,
             image_config=self._config,
-            entrypoint=entrypoint,
             surroundings=self._surroundings,
             timeout=self._service.timeout,
             grains=self._facts.grains,
             observe=states.observe,
             announce=self._announce,
-            **more,
+            **arguments,
         )
 
     def _functions(self, client: BuildClient | NoContainer, opts: Mapping[str, Any]) -> Any:

@@ -109,7 +109,8 @@ def config(engine, reference):
     found = engine.inspect_image(reference)["Config"]
     own = ("org.opencontainers.image.created", "org.salt-ubiq.run")
     labels = {key: value for key, value in found["Labels"].items() if key not in own}
-    return {**found, "Labels": labels, "Hostname": "", "Image": ""}
+    entrypoint = found["Entrypoint"] or None  # the engine writes none at all in two ways
+    return {**found, "Labels": labels, "Entrypoint": entrypoint, "Hostname": "", "Image": ""}
 
 
 def test_what_two_begin_with_is_built_once_and_the_images_are_the_same_as_without(host, engine):
@@ -196,6 +197,44 @@ def test_layers_lie_on_each_other(host, engine, run_in):
         "test-c": layers["begin on test-base"],
     }
     assert run_in(results["test-a"]["id"], "ls", "/srv") == "a\nbeginning\nnext"
+
+
+@pytest.mark.parametrize(
+    "declared",
+    [
+        {},
+        {"cmd": "date", "env": {"A": "b"}, "user": "nobody", "labels": {"a": "b"}},
+        {"entrypoint": ["date"], "healthcheck": {"test": ["true"]}, "exposed_ports": ["80"]},
+    ],
+    ids=["nothing", "a command", "an entrypoint"],
+)
+@pytest.mark.parametrize("inherited", ["", 'ENTRYPOINT ["env"]\nHEALTHCHECK CMD true\nUSER 1'])
+def test_a_service_that_has_just_what_others_begin_with_is_the_same_as_without(
+    host, engine, image_of, declared, inherited
+):
+    parent = image_of(f"FROM {BASE}\n{inherited}\n", "parent")
+    host.file("begin.sls", LAYER)
+
+    def image(share):
+        more = {"base": parent, "share": share}
+        two(host)
+        host.catalogue(
+            **{
+                "test-a": service("a", "begin", "end_a", **more),
+                "test-c": service("c", "begin", config=declared, **more),
+            }
+        )
+        result = built(host, "test-c", force=not share)["test-c"]
+        assert result["states"]["total"] == 1
+        return result["id"]
+
+    shared, alone = image(True), image(False)
+    (layer,) = shared_layers(engine)
+    assert engine.inspect_image(shared)["Parent"] == layer
+    assert engine.inspect_image(alone)["Parent"] != layer
+    assert config(engine, shared) == config(engine, alone)
+    assert contents(engine, shared) == contents(engine, alone)
+    assert host.call("ubiq_docker.build_service", "test-c")["action"] == "up-to-date"
 
 
 @pytest.mark.parametrize("state", ["cmd.run", "module.run"])
