@@ -47,9 +47,9 @@ NAME = re.compile(r"[a-z0-9][a-z0-9._-]*")
 
 # Arguments of docker.sls_build and docker.create that a build sets itself.
 _RESERVED = frozenset(
-    "image name cmd command entrypoint user hostname labels interactive tty detach auto_remove "
-    "stop_timeout stop_signal healthcheck repository tag base mods dryrun saltenv pillarenv "
-    "pillar extra_filerefs".split()
+    "image name cmd command entrypoint user working_dir hostname labels interactive tty detach "
+    "auto_remove stop_timeout stop_signal healthcheck repository tag base mods dryrun saltenv "
+    "pillarenv pillar extra_filerefs".split()
 )
 
 

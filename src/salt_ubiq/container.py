@@ -15,7 +15,7 @@ import json
 import shlex
 import tarfile
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
@@ -185,8 +185,12 @@ class BuildClient(docker.APIClient):
         if self._entrypoint:
             kwargs["entrypoint"] = shlex.split(command) if isinstance(command, str) else command
             command = None
-        mounts = [*(kwargs["host_config"].get("Mounts") or ()), *self._mounts]
-        kwargs["host_config"]["Mounts"] = mounts
+        host_config = kwargs["host_config"]
+        # Committing would take over what the container's own config has of these.
+        volumes = kwargs.pop("volumes", None) or ()
+        kwargs.pop("ports", None)
+        mounts = [*(host_config.get("Mounts") or ()), *self._mounts]
+        host_config["Mounts"] = [*mounts, *_anonymous(volumes, host_config.get("Binds") or ())]
         if "Healthcheck" in self._image_config:
             kwargs["healthcheck"] = {"test": ["NONE"]}  # it checks the image's command
         self._timer.start()
@@ -304,6 +308,12 @@ class BuildClient(docker.APIClient):
         self.timed_out = True
         with suppress(docker.errors.APIError, OSError):
             self.kill(self.name)
+
+
+def _anonymous(volumes: Iterable[str], binds: Iterable[str]) -> list[dict[str, Any]]:
+    """Mounts for those of a container's volumes that nothing is bound to."""
+    bound = {bind.split(":")[1] for bind in binds}
+    return [{"Type": "volume", "Target": path} for path in volumes if path not in bound]
 
 
 class _Stderr:

@@ -176,6 +176,28 @@ def test_a_child_keeps_its_parents_entrypoint_and_user(host, engine, image_of, r
     assert anonymous_volumes(engine) <= volumes
 
 
+def test_what_only_the_build_container_has_is_not_in_the_images_config(
+    host, engine, run_in, tmp_path
+):
+    (tmp_path / "seen").write_text("seen")
+    volumes = anonymous_volumes(engine)
+    host.file("see.sls", "'cat /mnt/seen > /srv/seen; touch /scratch/file':\n  cmd.run: []\n")
+    build = {
+        "binds": [f"{tmp_path}:/mnt:ro"],
+        "volumes": ["/scratch"],
+        "port_bindings": ["127.0.0.1::80"],
+    }
+    built = host.call(
+        "ubiq_docker.build_service", f"{IMAGES}child", base=BASE, mods="see", build=build
+    )
+    child, parent = (engine.inspect_image(name)["Config"] for name in (built["id"], BASE))
+    for key in ("Volumes", "ExposedPorts"):
+        assert child.get(key) == parent.get(key), key
+    assert run_in(built["image"], "cat", "/srv/seen") == "seen"
+    assert run_in(built["image"], "ls", "-A", "/scratch") == ""
+    assert anonymous_volumes(engine) <= volumes
+
+
 def test_an_image_without_any_command_gets_none(host, engine, image_of):
     parent = image_of(f"FROM {BASE}\nENTRYPOINT []\nCMD []\n", "bare")
     host.file("one.sls", "/srv/one:\n  file.managed\n")
