@@ -80,17 +80,38 @@ def pillar() -> list[str]:
     return [sls for sls in top["base"]["*"] if sls != "ubiq"]
 
 
-def declaration(way: str, certificates: Path | None) -> dict[str, Any]:
+@dataclass(frozen=True)
+class Choice:
+    """
+    What is measured.
+
+    services
+        their names, none for all
+
+    certificates
+        a bundle of this host that builds trust, for a proxy that has one of its own
+    """
+
+    services: Sequence[str] = ()
+    certificates: Path | None = None
+
+
+def declaration(way: str, choice: Choice) -> dict[str, Any]:
     """Return the shipped catalogue, its images under this benchmark's name."""
     declared = yaml.safe_load((REPOSITORY / "pillar" / "ubiq.sls").read_text())
     defaults: dict[str, Any] = {"share": way != UNSHARED, "converged": False}
-    if certificates:
-        seen = f"/dev/salt-ubiq/certificates/{certificates.name}"
+    if choice.certificates:
+        seen = f"/dev/salt-ubiq/certificates/{choice.certificates.name}"
         defaults["build"] = {
-            "binds": [f"{certificates.parent}:{Path(seen).parent}:ro"],
+            "binds": [f"{choice.certificates.parent}:{Path(seen).parent}:ro"],
             "environment": {"SSL_CERT_FILE": seen},
         }
     declared["ubiq"]["defaults"] = defaults
+    services = declared["ubiq"]["services"]
+    if unknown := set(choice.services) - services.keys():
+        raise Failed(f"no service {', '.join(sorted(unknown))} in the shipped catalogue")
+    for name in services.keys() - set(choice.services or services):
+        del services[name]
     for section in (declared["ubiq"]["bases"], declared["ubiq"]["services"]):
         for name, image in section.items():
             image["repository"] = f"{common.images(BENCHMARK)}/{name}"
@@ -101,10 +122,10 @@ class Cold:
     """An engine and a Salt that have nothing of an earlier build but the Salt runtime."""
 
     def __init__(
-        self, engine: docker.DockerClient, directory: Path, way: str, certificates: Path | None
+        self, engine: docker.DockerClient, directory: Path, way: str, choice: Choice
     ) -> None:
         self._way = way
-        declared = declaration(way, certificates)
+        declared = declaration(way, choice)
         self.images: Catalogue = catalogue.parse(declared["ubiq"])
         self.salt = Salt(directory)
         self._engine = engine
@@ -177,12 +198,12 @@ def shared(engine: docker.DockerClient) -> set[str]:
 
 
 @contextmanager
-def cold(engine: docker.DockerClient, way: str, certificates: Path | None) -> Iterator[Cold]:
+def cold(engine: docker.DockerClient, way: str, choice: Choice) -> Iterator[Cold]:
     """A cold start; afterwards, nothing is left of it."""
     directory = Path(tempfile.mkdtemp(prefix="salt-ubiq-benchmark-"))
     before = shared(engine)
     try:
-        yield Cold(engine, directory, way, certificates)
+        yield Cold(engine, directory, way, choice)
     finally:
         with uninterrupted():
             for name in shared(engine) - before:
@@ -199,7 +220,7 @@ def debian(engine: docker.DockerClient) -> Iterator[None]:
         return
     print(f"making {DEBIAN} first, which the engine lacks", file=sys.stderr)
     try:
-        with cold(engine, OURS, None) as site:
+        with cold(engine, OURS, Choice()) as site:
             for base in site.images.bases:
                 site.salt.call("ubiq_docker.build_base", base.name)
         yield
@@ -209,7 +230,7 @@ def debian(engine: docker.DockerClient) -> Iterator[None]:
 
 
 def measure(
-    engine: docker.DockerClient, ways: Sequence[str], rounds: int, certificates: Path | None
+    engine: docker.DockerClient, ways: Sequence[str], rounds: int, choice: Choice
 ) -> Results:
     """Build everything in those ways in each round, every other time the last one first."""
     builds: dict[str, list[Build]] = {way: [] for way in ways}
@@ -217,7 +238,7 @@ def measure(
         for way in ways[:: 1 if number % 2 else -1]:
             print(f"round {number} of {rounds}  {WAYS[way]:<22}", end="", file=sys.stderr)
             sys.stderr.flush()
-            with cold(engine, way, certificates) as site:
+            with cold(engine, way, choice) as site:
                 build = site.build()
             builds[way].append(build)
             print(f"{build.seconds:8.2f} s", file=sys.stderr)
@@ -321,7 +342,11 @@ def main() -> int:
             "--without", choices=[GUIDE, UNSHARED], help="a way to leave out: each takes minutes"
         )
         parser.add_argument(
+            "--services", metavar="NAME", nargs="+", default=(), help="these instead of all"
+        )
+        parser.add_argument(
             "--certificates",
+            metavar="FILE",
             type=Path,
             help="a bundle that ours trusts while it builds, for a proxy with one of its own",
         )
@@ -332,7 +357,8 @@ def main() -> int:
     load = os.getloadavg()[0]
     with debian(engine):
         before = common.runtimes(engine)
-        results = measure(engine, ways, options.rounds, options.certificates)
+        choice = Choice(options.services, options.certificates)
+        results = measure(engine, ways, options.rounds, choice)
         facts = common.machine(engine, load)
         facts["runtime_made"] = any(build.runtime not in before for build in results[OURS])
     if options.json:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-import subprocess
 import threading
 from contextlib import contextmanager, suppress
 
 import pytest
 
+from tests.certificates import self_signed
 from tests.conftest import IMAGES
 from tests.gate import ENGINE
 
@@ -54,17 +54,9 @@ def listening(tls=None):
 @pytest.fixture
 def certificates(tmp_path):
     """A directory as ``DOCKER_CERT_PATH`` names one; the server has the same certificate."""
-    directory = tmp_path / "certificates"
-    directory.mkdir()
-    certificate, key = directory / "cert.pem", directory / "key.pem"
-    subprocess.run(
-        ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj",
-         "/CN=test", "-addext", f"subjectAltName=IP:{ADDRESS}", "-keyout", key,
-         "-out", certificate],
-        check=True, capture_output=True,
-    )  # fmt: skip
-    (directory / "ca.pem").write_bytes(certificate.read_bytes())
-    return directory
+    made = self_signed(tmp_path, ADDRESS)
+    (tmp_path / "ca.pem").write_bytes(made.certificate.read_bytes())
+    return tmp_path
 
 
 def see_that_it_builds(host, run_in):

@@ -26,6 +26,7 @@ from salt_ubiq.engine import Engine
 from salt_ubiq.runtime import RuntimeVolume
 from salt_ubiq.thin import Thin
 from salt_ubiq.workspace import Workspace
+from tests.certificates import self_signed
 from tests.conftest import BASE, DEBIAN, IMAGES, volume_names
 
 
@@ -224,16 +225,10 @@ def test_packages_are_cached_outside_the_image(host, run_in, engine, cache):
 
 
 def test_salts_own_tls_trusts_what_the_image_trusts(host, run_in, image_of, tmp_path, engine):
-    certificate, key = tmp_path / "server.pem", tmp_path / "server.key"
     # Where an engine has just been started for the first time, it doesn't name the gateway.
     (config,) = engine.inspect_network("bridge")["IPAM"]["Config"]
     gateway = str(next(ipaddress.ip_network(config["Subnet"]).hosts()))
-    subprocess.run(
-        ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj",
-         "/CN=test", "-addext", f"subjectAltName=IP:{gateway}", "-keyout", key,
-         "-out", certificate],
-        check=True, capture_output=True,
-    )  # fmt: skip
+    certificate, key = self_signed(tmp_path, gateway)
     (tmp_path / "www").mkdir()
     (tmp_path / "www" / "file").write_text("by https\n")
     handler = functools.partial(

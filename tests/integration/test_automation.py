@@ -21,6 +21,7 @@ import salt.utils.yaml
 from pytestshellutils.utils.ports import get_unused_localhost_port
 from saltfactories.utils import random_string
 
+from tests.certificates import self_signed
 from tests.conftest import BASE_DECLARATION, IMAGES, REPOSITORY
 from tests.integration.test_farm import Events
 from tests.registry_server import RegistryServer
@@ -37,19 +38,7 @@ def service(name, **more):
 
 @pytest.fixture(scope="module")
 def certificate(tmp_path_factory):
-    """A certificate for 127.0.0.1, and the path of its key."""
-    directory = tmp_path_factory.mktemp("tls")
-    subprocess.run(
-        [
-            *("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"),
-            *("-nodes", "-days", "2", "-subj", "/CN=salt-api"),
-            *("-addext", "subjectAltName=IP:127.0.0.1", "-keyout", "key", "-out", "crt"),
-        ],
-        cwd=directory,
-        check=True,
-        capture_output=True,
-    )
-    return directory / "crt", directory / "key"
+    return self_signed(tmp_path_factory.mktemp("tls"), "127.0.0.1")
 
 
 @pytest.fixture(scope="module")
