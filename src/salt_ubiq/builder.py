@@ -20,7 +20,7 @@ from typing import Any
 
 from salt_ubiq import dockerfile, labels, runtime, saltcall
 from salt_ubiq.catalogue import Base, Catalogue, Service
-from salt_ubiq.engine import LABEL, LOG, RECIPE, Engine, ImageInfo
+from salt_ubiq.engine import LABEL, LOG, Engine, ImageInfo
 from salt_ubiq.errors import (
     BuildCancelled,
     BuildError,
@@ -209,17 +209,16 @@ class Builder:
         found = self.engine.image(image.reference)
         if found is None:
             return ["no image"]
-        digest = (found.config.get("Labels") or {}).get(RECIPE)
-        if not digest:
+        if not found.recipe:
             return ["the image has no recipe: it was not built by this version of salt-ubiq"]
-        old = self.recipes.load(digest)
+        old = self.recipes.load(found.recipe)
         try:
             with self.sites.site(image.name, _pillar_of(image)) as site:
                 recipe = self._recipe(image, old, site)
         except BuildError as exc:
             first, *more = str(exc).splitlines()
             return [f"{first} {more[0]}" if first.endswith(":") and more else first]
-        if recipe.digest == digest:
+        if recipe.digest == found.recipe:
             return []
         changes = recipe.changes_since(old) if old else []
         return changes or ["the recipe changed; it was built elsewhere, so there is no telling how"]

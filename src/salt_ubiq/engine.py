@@ -52,6 +52,11 @@ class ImageInfo:
     """``repository@sha256:…``, as registries know it."""
 
     @property
+    def recipe(self) -> str:
+        """The digest of its recipe, empty where it has none."""
+        return str((self.config.get("Labels") or {}).get(RECIPE, ""))
+
+    @property
     def made_at(self) -> float:
         """When it was made, in whole seconds since 1970."""
         return datetime.fromisoformat(f"{self.created[:19]}+00:00").timestamp()

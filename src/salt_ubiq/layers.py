@@ -88,8 +88,10 @@ class SharedLayers:
             if whole is None or not begins(part, whole) or self._is_undone(recipe):
                 break
             image = self._provide(build, recipe, found, parent)
-            complete = whole if mods == service.mods else None
-            found = Foundation(image, frozenset(recipe.states), recipe, complete)
+            # A file that changed meanwhile makes another layer than was wanted.
+            is_whole = mods == service.mods and image.recipe == recipe.digest
+            compiled = whole if is_whole else None
+            found = Foundation(image, frozenset(recipe.states), recipe, compiled)
         return found
 
     def run(self, build: SlsBuild, on: Foundation, parent: ImageInfo) -> Built:

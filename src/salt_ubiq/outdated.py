@@ -13,7 +13,7 @@ from typing import Any
 from salt_ubiq import graph
 from salt_ubiq.builder import Builder
 from salt_ubiq.catalogue import Base, Catalogue, Service
-from salt_ubiq.engine import RECIPE, ImageInfo
+from salt_ubiq.engine import ImageInfo
 from salt_ubiq.errors import RegistryError, UbiqError
 
 log = logging.getLogger(__name__)
@@ -133,7 +133,7 @@ class Lookout:
         """What it is built from that is not of the catalogue."""
         if isinstance(image, Service):
             return () if self._images.parent_of(image) else (image.base,)
-        recipe = self._builder.recipes.load((found.config.get("Labels") or {}).get(RECIPE, ""))
+        recipe = self._builder.recipes.load(found.recipe)
         return recipe.parent if recipe else ()
 
     def _moved(self, reference: str) -> bool:

@@ -237,6 +237,23 @@ def test_a_service_that_has_just_what_others_begin_with_is_the_same_as_without(
     assert host.call("ubiq_docker.build_service", "test-c")["action"] == "up-to-date"
 
 
+def test_a_layer_that_is_not_what_was_wanted_is_not_taken_for_the_whole_service(
+    host, engine, image_of, run_in
+):
+    """As one becomes whose files change between compiling and applying its states."""
+    host.file("begin.sls", LAYER + "    - contents: wanted\n")
+    two(host)
+    services = {"test-a": service("a", "begin", "end_a"), "test-c": service("c", "begin")}
+    host.catalogue(**services)
+    built(host, "test-a")
+    (layer,) = shared_layers(engine)
+    (reference,) = engine.inspect_image(layer)["RepoTags"]
+    change = "RUN echo other > /srv/beginning\nLABEL org.salt-ubiq.recipe=other"
+    engine.tag(image_of(f"FROM {layer}\n{change}\n", "other"), *reference.split(":"))
+    result = built(host, "test-c")["test-c"]
+    assert run_in(result["id"], "cat", "/srv/beginning") == "wanted"
+
+
 @pytest.mark.parametrize("state", ["cmd.run", "module.run"])
 def test_a_state_that_works_twice_undoes_the_sharing(host, engine, run_in, state):
     host.file("begin.sls", TWICE[state])
