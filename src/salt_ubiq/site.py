@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Hashable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Any, TypeVar
 
@@ -53,7 +53,7 @@ class Site:
     clean: Callable[[str], str]
     log_path: str
     log_line: Callable[[str], None]
-    known: dict[Hashable, Any]
+    known: dict[Hashable, Any] = field(default_factory=dict)
 
     def once(self, key: Hashable, ask: Callable[[], T]) -> T:
         """What ``ask`` returns; all sites of one :class:`Sites` ask only once for each key."""
