@@ -27,9 +27,14 @@ BASE = f"{IMAGES}debian-python:12"
 
 @pytest.fixture(scope="session")
 def engine() -> Iterator[docker.APIClient]:
-    """The engine's API."""
+    """The engine's API; afterwards, no cache is left that builds of tests have made."""
     client = docker.APIClient(version="auto")
+    had = volume_names(client)
     yield client
+    for name in volume_names(client) - had:
+        with suppress(docker.errors.APIError):  # in use, so another's
+            if name.startswith("cache-of-"):
+                client.remove_volume(name)
     client.close()
 
 

@@ -440,7 +440,6 @@ def test_another_host_and_process_finds_the_same_recipes(site, tmp_path, seed):
         shutil.copytree(directory / "copy" / "states", host.states, symlinks=True)
         shutil.copytree(directory / "copy" / "pillar", host.pillar_root, dirs_exist_ok=True)
         plan = host.call("ubiq_docker.plan")
-        host.call("ubiq_docker.prune", "caches")
         print(json.dumps({step["name"]: step["reasons"] for step in plan}))
         """
     )
