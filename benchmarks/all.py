@@ -57,13 +57,12 @@ COMPARISONS = (
 class Build:
     """
     All images built once: seconds by command, bytes of all layers on the bases, packages
-    by image, the runtime of ours.
+    by image.
     """
 
     steps: Mapping[str, float]
     bytes: int
     packages: Mapping[str, frozenset[str]]
-    runtime: str | None
 
     @property
     def seconds(self) -> float:
@@ -161,7 +160,7 @@ class Cold:
             if not self._engine.images.list(image.reference):
                 raise Failed(f"{WAYS[self._way]}: no error, but there is no {image.reference}")
             packages[image.name] = common.packages(self._engine, image.reference, BENCHMARK)
-        return Build(steps, self._bytes(), packages, self.salt.runtime)
+        return Build(steps, self._bytes(), packages)
 
     def _bytes(self) -> int:
         """What all images take beside their bases: each layer once."""
@@ -213,20 +212,20 @@ def cold(engine: docker.DockerClient, way: str, choice: Choice) -> Iterator[Cold
 
 
 @contextmanager
-def debian(engine: docker.DockerClient) -> Iterator[None]:
-    """See to it that the engine has what the bases are built from."""
-    if engine.images.list(DEBIAN):
-        yield
-        return
-    print(f"making {DEBIAN} first, which the engine lacks", file=sys.stderr)
+def prepared(engine: docker.DockerClient) -> Iterator[None]:
+    """See to it that the engine has the Salt runtime, and what the bases are built from."""
+    had = bool(engine.images.list(DEBIAN))
+    print("building the bases once, and the Salt runtime", file=sys.stderr)
     try:
         with cold(engine, OURS, Choice()) as site:
             for base in site.images.bases:
                 site.salt.call("ubiq_docker.build_base", base.name)
+                site.salt.call("ubiq_docker.packages", base.name)  # is done by the runtime
         yield
     finally:
         with uninterrupted():
-            attempt(engine.images.remove, DEBIAN)
+            if not had:
+                attempt(engine.images.remove, DEBIAN)
 
 
 def measure(
@@ -298,14 +297,12 @@ def report(results: Results, facts: Mapping[str, Any]) -> dict[str, Any]:
 
 def text(results: Results, facts: Mapping[str, Any]) -> str:
     """Return all numbers as a person reads them."""
-    runtime = "made within ours" if facts["runtime_made"] else "the engine had it"
     return "\n".join(
         [
             common.heading(facts),
             "",
             *_seconds(results),
             "",
-            f"Salt runtime: {runtime}.",
             *_ratios(results),
         ]
     )
@@ -355,12 +352,10 @@ def main() -> int:
     ways = [way for way in WAYS if way != options.without]
     engine = common.connect()
     load = os.getloadavg()[0]
-    with debian(engine):
-        before = common.runtimes(engine)
+    with prepared(engine):
         choice = Choice(options.services, options.certificates)
         results = measure(engine, ways, options.rounds, choice)
         facts = common.machine(engine, load)
-        facts["runtime_made"] = any(build.runtime not in before for build in results[OURS])
     if options.json:
         options.json.write_text(json.dumps(report(results, facts), indent=2) + "\n")
     print("\n" + text(results, facts))
