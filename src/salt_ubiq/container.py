@@ -269,7 +269,8 @@ class BuildClient(docker.APIClient):
         For ``put_archive`` the engine mounts the container's volumes itself, and not the
         tmpfs that they are below: their mount points would stay in the image.
         """
-        receive = 'mkdir -p "${1%/*}" && head -c "$2" >"$1"'
+        # For root alone: pillar is in there.
+        receive = 'mkdir -p "${1%/*}" && umask 077 && head -c "$2" >"$1"'
         size = str(source.stat().st_size)
         created = self._exec(container, ["sh", "-c", receive, "sh", path, size], stdin=True)
         stream: Any = self.exec_start(created, socket=True)
