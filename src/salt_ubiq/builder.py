@@ -32,6 +32,7 @@ from salt_ubiq.errors import (
     UbiqError,
 )
 from salt_ubiq.layers import SharedLayers
+from salt_ubiq.parents import Parents
 from salt_ubiq.proof import Proof, prove
 from salt_ubiq.recipe import Recipe
 from salt_ubiq.recipes import Recipes
@@ -74,6 +75,7 @@ class Builder:
         self._thin = Thin(self.workspace, opts)
         self.sites = Sites(engine, self.workspace, self._thin, opts, pillar)
         self.recipes = Recipes(self.workspace)
+        self.parents = Parents(self.workspace)
         self.run = run or new_run_id()
 
     def build(

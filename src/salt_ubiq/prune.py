@@ -69,6 +69,7 @@ def prune(
     if not test:
         there = {each.id for each in builder.engine.images()}
         builder.recipes.keep(there)
+        builder.parents.keep(there)
         builder.registry.digests.keep(there)
     return removed
 

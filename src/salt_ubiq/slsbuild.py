@@ -6,11 +6,10 @@ from __future__ import annotations
 
 import fnmatch
 import importlib.metadata
-import json
 import logging
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -31,6 +30,7 @@ from salt_ubiq.errors import (
     near_matches,
 )
 from salt_ubiq.finish import Residue
+from salt_ubiq.parents import Facts, Parents
 from salt_ubiq.recipe import Recipe
 from salt_ubiq.report import States
 from salt_ubiq.site import Site
@@ -123,11 +123,11 @@ class SlsBuild:
             made.append(self.recipe_of(Compiled.read(package)))
             client.label(RECIPE, made[-1].digest)
 
-        client = self._client(on, states, sent=label, keep_as=self._failed_image())
-        client.before_commit = lambda: residue.remove(client)
         self._site.engine.remove_image(self._site.slot.reference)  # built before, and not wanted
         log.info("%s: applying %s to %s", service.name, ", ".join(service.mods), service.base)
-        self._sls_build(client, states, on)
+        with self._client(on, states, sent=label, keep_as=self._failed_image()) as client:
+            client.before_commit = lambda: residue.remove(client)
+            self._sls_build(client, states, on)
         return Built(states.states, states.changed, made[-1])
 
     def adopt(self, image: ImageInfo, compiled: Compiled) -> Built:
@@ -139,20 +139,20 @@ class SlsBuild:
         recipe, site = self.recipe_of(compiled), self._site
         log.info("%s: all of its states are in a shared layer", self.name)
         repository, _, tag = site.slot.reference.rpartition(":")
-        client = self._client(image, StateRun(site.clean, site.log_line), entrypoint=True)
-        client.label(RECIPE, recipe.digest)
-        with site.engine.trial(image.id, site.slot.name, entrypoint=["never started"]) as container:
+        with (
+            self._client(image, StateRun(site.clean, site.log_line), entrypoint=True) as client,
+            site.engine.trial(image.id, site.slot.name, entrypoint=["never started"]) as container,
+        ):
+            client.label(RECIPE, recipe.digest)
             client.commit(container, repository, tag)
-        client.close()
         return Built(States(total=len(recipe.states)), (), recipe)
 
     def unconverged(self, image: ImageInfo) -> tuple[str, ...]:
         """Apply the states to a finished image in test mode; return those that are not in place."""
         states = StateRun(self._site.clean, lambda _: None)
         log.info("%s: seeing whether its states have converged", self._service.name)
-        client = self._client(image, states, test=True)
         # One that fails needs what is in the image no longer: it has not converged either.
-        with suppress(StatesFailed):
+        with self._client(image, states, test=True) as client, suppress(StatesFailed):
             self._sls_build(client, states, image, dryrun=True)
         return states.changed
 
@@ -277,25 +277,17 @@ class SlsBuild:
             )
 
     @cached_property
-    def _facts(self) -> _Facts:
-        """What is to be known of the parent: gathered once and kept in the workspace."""
+    def _facts(self) -> Facts:
+        """What is to be known of the parent."""
         version, runtime = importlib.metadata.version("salt"), self._surroundings.runtime
-        kind = f"{version}-{runtime.volume if runtime else 'plain'}"
-        name = f"{self._parent.id.partition(':')[2]}-{kind}.json"
-        path = self._site.workspace.path / "parents" / name
-        if not path.exists():
-            self._prepare()
-            if runtime is None:
-                self._check_python()
-            log.info("%s: asking %s for its grains", self._service.name, self._service.base)
-            path.parent.mkdir(exist_ok=True)
-            new = path.with_suffix(f".{self._site.slot.name}")
-            new.write_text(json.dumps(asdict(self._gathered_facts())))
-            new.rename(path)
-        known = json.loads(path.read_text())
-        return _Facts(known["grains"], Residue(**known["residue"]))
+        salt = f"{version}-{runtime.volume if runtime else 'plain'}"
+        return Parents(self._site.workspace).facts(self._parent.id, salt, self._asked_facts)
 
-    def _gathered_facts(self) -> _Facts:
+    def _asked_facts(self) -> Facts:
+        self._prepare()
+        if self._surroundings.runtime is None:
+            self._check_python()
+        log.info("%s: asking %s for its grains", self._service.name, self._service.base)
         try:
             with saltcall.container(
                 self._parent,
@@ -305,7 +297,7 @@ class SlsBuild:
                 self._service.timeout,
                 **self._create_arguments(),
             ) as container:
-                return _Facts(container.call("grains.items"), Residue.found(container.client))
+                return Facts(container.call("grains.items"), Residue.found(container.client))
         except CallFailed as exc:
             raise BuildError(f"{self._service.where('base')}: {exc}") from None
 
@@ -341,14 +333,6 @@ class Built:
     states: States
     changed: tuple[str, ...]
     recipe: Recipe
-
-
-@dataclass(frozen=True)
-class _Facts:
-    """Of a parent: its grains, and what is in its container before any state runs."""
-
-    grains: dict[str, Any]
-    residue: Residue
 
 
 def _last_line(exc: Exception) -> str:

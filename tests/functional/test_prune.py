@@ -110,6 +110,23 @@ def test_an_image_that_a_user_has_built_on_ours_and_that_lost_its_name_stays(
     assert there(engine) == before
 
 
+def test_what_is_known_of_parents_that_are_gone_is_forgotten(host, engine, build, image_of):
+    build("one")
+    gone = image_of(f"FROM {DEBIAN}\nRUN touch /srv/gone\n", "gone")
+    host.call("ubiq_docker.build_service", f"{IMAGES}on-gone", base=gone, mods="web")
+    ids = [engine.inspect_image(name)["Id"].partition(":")[2] for name in (gone, BASE)]
+    engine.remove_image(f"{IMAGES}on-gone")
+    engine.remove_image(gone)
+
+    def known():
+        names = [path.name for path in (host.cachedir / "ubiq" / "parents").iterdir()]
+        return [any(name.startswith(each) for name in names) for each in ids]
+
+    assert known() == [True, True]
+    prune(host, "images")
+    assert known() == [False, True]
+
+
 def test_bases_go_with_what_was_built_on_them(host, engine, build):
     host.file("small/Dockerfile", f"FROM {DEBIAN}\nRUN echo one > /srv/one\n")
     small = {"repository": f"{IMAGES}small", "dockerfile": "salt://small"}

@@ -1,0 +1,53 @@
+"""
+What is known of the images that services are built on: asked for once, in a container
+of each, and kept in the workspace.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Collection
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from salt_ubiq.finish import Residue
+from salt_ubiq.workspace import Workspace
+
+
+@dataclass(frozen=True)
+class Facts:
+    """Of an image: its grains, and what is in its container before any state runs."""
+
+    grains: dict[str, Any]
+    residue: Residue
+
+
+class Parents:
+    """The facts of images that have been built on in this workspace."""
+
+    def __init__(self, workspace: Workspace) -> None:
+        self._path = workspace.path / "parents"
+        self._path.mkdir(exist_ok=True)
+
+    def facts(self, image_id: str, salt: str, ask: Callable[[], Facts]) -> Facts:
+        """
+        Return the facts of an image; ``ask`` for what is not known yet.
+
+        salt
+            which Salt says so: another may have other grains
+        """
+        path = self._path / f"{image_id.partition(':')[2]}-{salt}.json"
+        if not path.exists():
+            new = path.with_name(f".{path.name}.{os.getpid()}")
+            new.write_text(json.dumps(asdict(ask())))
+            new.rename(path)
+        known = json.loads(path.read_text())
+        residue = {what: tuple(paths) for what, paths in known["residue"].items()}
+        return Facts(known["grains"], Residue(**residue))
+
+    def keep(self, image_ids: Collection[str]) -> None:
+        """Forget all other images."""
+        for path in self._path.iterdir():
+            if f"sha256:{path.name.lstrip('.').partition('-')[0]}" not in image_ids:
+                path.unlink(missing_ok=True)
