@@ -19,6 +19,7 @@ from typing import Any
 from salt_ubiq.catalogue import ImageConfig, Service
 from salt_ubiq.compiled import Compiled
 from salt_ubiq.engine import LABEL, ImageInfo
+from salt_ubiq.errors import StatesFailed
 from salt_ubiq.recipe import Recipe, state_hashes
 from salt_ubiq.recipes import Recipes
 from salt_ubiq.site import Site
@@ -96,20 +97,36 @@ class SharedLayers:
 
     def run(self, build: SlsBuild, on: Foundation, parent: ImageInfo) -> Built:
         """
-        Build on a foundation; on the parent, and never again on it, if a state that is
-        applied there already does something a second time.
+        Build on a foundation, or on the parent: where states fail on the foundation; and
+        never again on it, if a state that is applied there already does something a second
+        time.
 
         Raises :class:`~salt_ubiq.errors.BuildError`.
         """
         if on.compiled:
             return build.adopt(on.image, on.compiled)
-        built = build.run(on.image)
+        if on.recipe is None:
+            return build.run(on.image)
+        try:
+            built = build.run(on.image)
+        except StatesFailed:
+            return self._run_without(build, parent)
         again = sorted(on.states.intersection(built.changed))
-        if not again or on.recipe is None:
+        if not again:
             return built
         log.info("%s: built without a shared layer: %s is not idempotent", build.name, again[0])
         self._undo(on.recipe)
         return build.run(parent)
+
+    def _run_without(self, build: SlsBuild, parent: ImageInfo) -> Built:
+        """States may need what no layer has, such as a daemon that an earlier state starts."""
+        self._site.log_line("failed on a shared layer; once more without:")
+        built = build.run(parent)
+        log.warning(
+            "%s: its states fail on a shared layer, and work without: share: false saves time",
+            build.name,
+        )
+        return built
 
     def _undo(self, recipe: Recipe) -> None:
         self._undone.mkdir(exist_ok=True)

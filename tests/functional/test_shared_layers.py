@@ -282,6 +282,31 @@ def test_a_state_that_works_just_twice_is_noticed_below_the_next_layer(host, run
         assert run_in(result["id"], "cat", "/srv/lines") == "line"
 
 
+def test_states_that_need_what_no_layer_keeps_work_all_the_same(host, engine, run_in):
+    """As a daemon that an earlier state starts, or here a file outside the image."""
+    host.file(
+        "begin.sls",
+        "touch /dev/shm/ready /srv/begun:\n  cmd.run:\n    - creates: /srv/begun\n",
+    )
+    two(host)
+    host.file("end_a.sls", "test -e /dev/shm/ready && touch /srv/a:\n  cmd.run: []\n")
+    results = built(host, "test-a", "test-b")
+    (layer,) = shared_layers(engine)
+    assert run_in(results["test-a"]["id"], "ls", "/srv") == "a\nbegun"
+    assert engine.inspect_image(results["test-a"]["id"])["Parent"] != layer
+    assert engine.inspect_image(results["test-b"]["id"])["Parent"] == layer
+
+
+def test_states_that_fail_with_a_layer_and_without_are_told_of_once(host):
+    host.file("begin.sls", LAYER)
+    two(host)
+    host.file("end_a.sls", "'exit 3':\n  cmd.run: []\n")
+    result = host.call("ubiq_docker.build_all", "test-a")["test-a"]
+    assert result["action"] == "failed"
+    assert [state["id"] for state in result["states"]["failed"]] == ["exit 3"]
+    assert Path(result["log"]).read_text().count("once more without:") == 1
+
+
 @pytest.mark.parametrize("reaction", REACTIONS)
 def test_what_a_later_state_reacts_to_is_not_shared(host, engine, run_in, reaction):
     host.file("begin.sls", LAYER)
