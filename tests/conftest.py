@@ -27,14 +27,13 @@ BASE = f"{IMAGES}debian-python:12"
 
 @pytest.fixture(scope="session")
 def engine() -> Iterator[docker.APIClient]:
-    """The engine's API; afterwards, no cache is left that builds of tests have made."""
+    """The engine's API; afterwards, no volume is left that builds of tests have made."""
     client = docker.APIClient(version="auto")
     had = volume_names(client)
     yield client
     for name in volume_names(client) - had:
         with suppress(docker.errors.APIError):  # in use, so another's
-            if name.startswith("cache-of-"):
-                client.remove_volume(name)
+            client.remove_volume(name)
     client.close()
 
 
@@ -194,20 +193,13 @@ def base(
     grains: dict[str, Any],
 ) -> Iterator[str]:
     """The reference of a base with Python: the project's own, under the tests' name."""
-    had_debian, had_volumes = bool(engine.images(DEBIAN)), volume_names(engine)
+    had_debian = bool(engine.images(DEBIAN))
     host = Host(tmp_path_factory.mktemp("base"), cachedir, grains)
     host.catalogue()
     yield host.call("ubiq_docker.build_base", "test-base")["image"]
     _remove(engine, images_of_tests(engine))
     if not had_debian:
         engine.remove_image(DEBIAN)
-    workspace = (cachedir / "ubiq" / "id").read_text()
-    for name in volume_names(engine) - had_volumes:
-        # Another process may have made a runtime meanwhile, and be using it.
-        with suppress(docker.errors.APIError):
-            if workspace in name or "runtime" in name:
-                engine.remove_volume(name)
-    assert not any(workspace in name for name in volume_names(engine))
 
 
 @pytest.fixture

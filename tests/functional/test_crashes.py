@@ -7,7 +7,7 @@ import os
 import random
 import signal
 import time
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 
 import docker
 import pytest
@@ -111,9 +111,8 @@ def see_that_nothing_is_left(host, engine, volumes):
 
 @pytest.fixture
 def gate(tmp_path):
-    gate = Gate(tmp_path)
-    yield gate
-    gate.close()
+    with closing(Gate(tmp_path)) as gate:
+        yield gate
 
 
 @pytest.mark.parametrize("request_", REQUESTS, ids=lambda name: name.replace(" ", "-"))
@@ -232,25 +231,23 @@ def other(base, engine):
 )
 def test_a_build_whose_engine_is_stopped_leaves_old_tags_or_new(host, other, tmp_path, request_):
     pattern, nth = REQUESTS[request_]
-    gate = Gate(tmp_path, other.url)
-    host.opts["docker.url"] = gate.url
-    declare(host, WEB, runtime={"image": BASE})
-    write(host, request_.replace(" ", "-"))
-    host.call("ubiq_docker.build_service", "test-web")
     engine = docker.APIClient(base_url=other.url, version="auto")
-    old, volumes = ids(engine), unused_volumes(engine)
-    write(host, "new")
-    with building(host, "ubiq_docker.build_service", "test-web") as process:
-        with gate.stopping(pattern, nth, "during") as reached:
-            assert reached.wait(60)
-            other.kill()
-        process.join(60)
-    other.start()
-    assert process.exitcode == 0
-    assert "engine" in error(host).read_text()
-    assert [*{*ids(engine)} - {*old}] == [] or request_.startswith("moving")
-    built = host.call("ubiq_docker.build_service", "test-web")
-    assert ids(engine) == [built["id"]] * len(TAGS)
-    see_that_nothing_is_left(host, engine, volumes)
-    engine.close()
-    gate.close()
+    with closing(Gate(tmp_path, other.url)) as gate, closing(engine):
+        host.opts["docker.url"] = gate.url
+        declare(host, WEB, runtime={"image": BASE})
+        write(host, request_.replace(" ", "-"))
+        host.call("ubiq_docker.build_service", "test-web")
+        old, volumes = ids(engine), unused_volumes(engine)
+        write(host, "new")
+        with building(host, "ubiq_docker.build_service", "test-web") as process:
+            with gate.stopping(pattern, nth, "during") as reached:
+                assert reached.wait(60)
+                other.kill()
+            process.join(60)
+        other.start()
+        assert process.exitcode == 0
+        assert "engine" in error(host).read_text()
+        assert [*{*ids(engine)} - {*old}] == [] or request_.startswith("moving")
+        built = host.call("ubiq_docker.build_service", "test-web")
+        assert ids(engine) == [built["id"]] * len(TAGS)
+        see_that_nothing_is_left(host, engine, volumes)
