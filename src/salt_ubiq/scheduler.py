@@ -303,7 +303,7 @@ class Scheduler:
             if running is None:
                 continue  # it ended after it was given up
             result = replace(result, attempts=running.attempt)
-            if _is_there(result):
+            if result.is_there:
                 self._succeed(result)
             elif self._cancelled:
                 self._record(replace(result, error=CANCELLED))
@@ -407,10 +407,6 @@ def _paths(jobs: Iterable[Job], edges: Mapping[str, Iterable[str]]) -> dict[str,
     return graph.critical_path(edges, expected, average)
 
 
-def _is_there(result: Result) -> bool:
-    return result.action in ("built", "up-to-date")
-
-
 def _past(result: Result) -> str:
     return "was skipped" if result.action == "skipped" else "failed"
 
@@ -427,6 +423,6 @@ def exit_status(results: Mapping[str, Result], jobs: Iterable[Job]) -> int:
     """
     jobs = list(jobs)
     edges = _edges(jobs)
-    gone = {name for name in edges if not _is_there(results[name])}
+    gone = {name for name in edges if not results[name].is_there}
     causes = (job for job in jobs if job.name in gone and gone.isdisjoint(edges[job.name]))
     return int(any(not cause.allowed_to_fail for cause in causes))
