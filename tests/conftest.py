@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -23,6 +24,12 @@ IMAGES = "salt-ubiq-test/"
 NAMES = "test-"
 DEBIAN = "debian:12-slim"
 BASE = f"{IMAGES}debian-python:12"
+
+
+def pytest_configure() -> None:
+    """Hear Ctrl-C, which a shell keeps from what a script runs in the background."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")
