@@ -232,8 +232,10 @@ class Builder:
         return build.recipe_of(build.compiled())
 
     def _build_base(self, base: Base, site: Site, anew: bool) -> _Made:
-        recipe, image_id = dockerfile.build(base, site, anew)
-        return _Made(self.engine.existing(image_id), None, States(), recipe, None)
+        built = dockerfile.build(base, site, self.run, anew)
+        image = self.engine.existing(site.slot.reference)
+        parent = built.parent.id if built.parent else None
+        return _Made(image, parent, States(), built.recipe, None)
 
     def _build_service(self, service: Service, site: Site, since: float | None) -> _Made:
         parent = self._parent(service)

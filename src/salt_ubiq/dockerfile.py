@@ -12,6 +12,8 @@ import tempfile
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime, timezone
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -19,7 +21,7 @@ import docker.utils.build
 
 from salt_ubiq import bootstrap, labels, recipe
 from salt_ubiq.catalogue import Base
-from salt_ubiq.engine import RECIPE
+from salt_ubiq.engine import RECIPE, ImageInfo
 from salt_ubiq.errors import BuildError, EngineError
 from salt_ubiq.recipe import Recipe
 from salt_ubiq.site import Site
@@ -35,19 +37,37 @@ _ARG = re.compile(r"\s*ARG\s+(?P<name>\w+)(?:=[\"']?(?P<default>[^\s\"']*))?", r
 _FROM = re.compile(
     r"\s*FROM\s+(?:--\S+\s+)*(?P<image>\S+)(?:\s+AS\s+(?P<stage>\S+))?", re.IGNORECASE
 )
+_CONTINUED = re.compile(r"\\[ \t]*\n")
 _VARIABLE = re.compile(r"\$\{?(?P<name>\w+)(?::-(?P<default>[^}]*))?\}?")
 
 
-def build(base: Base, site: Site, anew: bool = False) -> tuple[Recipe, str]:
+@dataclass(frozen=True)
+class Built:
     """
-    Build ``base``, first its FROM where that is to be bootstrapped.
+    recipe
+        what the base is made of
+
+    parent
+        what it is FROM, in the end; ``None`` for scratch
+    """
+
+    recipe: Recipe
+    parent: ImageInfo | None
+
+
+def build(base: Base, site: Site, run: str, anew: bool = False) -> Built:
+    """
+    Build ``base`` to the slot's private reference, first its FROM where that is to be
+    bootstrapped.
+
+    run
+        the name of the run that builds it
 
     anew
         use nothing that is there already: neither FROM nor cached steps
 
-    Returns its recipe and the image's ID. Raises
-    :class:`~salt_ubiq.errors.BuildError`; then there is no image, and what there is of it
-    goes with what else is in the slot.
+    Raises :class:`~salt_ubiq.errors.BuildError`; then there is no image, and what there is
+    of it goes with what else is in the slot.
     """
     if base.bootstrap and (anew or not site.engine.image(base.bootstrap.image)):
         bootstrap.make(base.bootstrap, site.engine)
@@ -55,18 +75,32 @@ def build(base: Base, site: Site, anew: bool = False) -> tuple[Recipe, str]:
     with _context(base, site) as context:
         _pull_froms(base, context, site, anew)
         made_of = _recipe(base, context, site, {})
-        run = _Run(base.name, site)
-        image_id = run.image_of(
+        text = (context / "Dockerfile").read_text()
+        name = next(reversed(_origins(text, base.buildargs)), None)
+        parent = site.engine.existing(name) if name else None
+        said = labels.of_base(
+            base,
+            text,
+            parent,
+            name or "",
+            run=run,
+            created=datetime.now(timezone.utc),
+            checkout=labels.checkout_of_context(
+                base.dockerfile, labels.state_roots(site.opts, base.saltenv)
+            ),
+        )
+        _Progress(base.name, site).follow(
             site.engine.build(
                 path=str(context),
+                tag=site.slot.reference,
                 buildargs=dict(base.buildargs),
-                labels={**_labels(base, context, site, made_of), RECIPE: made_of.digest},
+                labels={**said, RECIPE: made_of.digest},
                 network_mode=base.network_mode,
                 timeout=int(base.timeout),
                 nocache=anew,
             )
         )
-        return made_of, image_id
+        return Built(made_of, parent)
 
 
 def recipe_of(base: Base, site: Site, known: Mapping[str, str]) -> Recipe:
@@ -81,12 +115,6 @@ def recipe_of(base: Base, site: Site, known: Mapping[str, str]) -> Recipe:
     """
     with _context(base, site) as context:
         return _recipe(base, context, site, known)
-
-
-def _labels(base: Base, context: Path, site: Site, made_of: Recipe) -> dict[str, str]:
-    name = next(iter(made_of.parent)) if len(made_of.parent) == 1 else ""
-    parent = site.engine.image(name) if name else None
-    return labels.of_base(base, (context / "Dockerfile").read_text(), parent, name)
 
 
 def _recipe(base: Base, context: Path, site: Site, known: Mapping[str, str]) -> Recipe:
@@ -115,11 +143,16 @@ def _pull_froms(base: Base, context: Path, site: Site, anew: bool) -> None:
 
 
 def _froms(text: str, buildargs: Mapping[str, str]) -> list[str]:
-    """The images that a Dockerfile is FROM, its own stages left out."""
+    """The images that a Dockerfile is FROM, its own stages and scratch left out."""
+    return list(dict.fromkeys(filter(None, _origins(text, buildargs))))
+
+
+def _origins(text: str, buildargs: Mapping[str, str]) -> list[str | None]:
+    """The image that each stage of a Dockerfile is FROM in the end, ``None`` for scratch."""
     arguments: dict[str, str] = {}
-    stages: set[str] = set()
-    found: list[str] = []
-    for line in text.splitlines():
+    stages: dict[str, str | None] = {"scratch": None}
+    origins: list[str | None] = []
+    for line in _CONTINUED.sub(" ", text).splitlines():
         if argument := _ARG.match(line):
             name = argument["name"]
             arguments[name] = buildargs.get(name, argument["default"] or "")
@@ -128,10 +161,10 @@ def _froms(text: str, buildargs: Mapping[str, str]) -> list[str]:
                 lambda match: arguments.get(match["name"]) or match["default"] or "",
                 start["image"],
             )
-            if reference not in {"scratch", *stages, *found}:
-                found.append(reference)
-            stages.add(start["stage"] or "")
-    return found
+            origins.append(stages.get(reference, reference))
+            if start["stage"]:
+                stages[start["stage"]] = origins[-1]
+    return origins
 
 
 def _hashes(context: Path, url: str) -> dict[str, str]:
@@ -172,8 +205,8 @@ def _fetch(base: Base, directory: Path, site: Site) -> None:
         shutil.copy(functions["cp.cache_file"](f"salt://{path}", base.saltenv), target)
 
 
-class _Run:
-    """One ``docker build``, from what it prints."""
+class _Progress:
+    """How far one ``docker build`` is, from what it prints."""
 
     def __init__(self, name: str, site: Site) -> None:
         self._name = name
@@ -183,16 +216,13 @@ class _Run:
         self._layers: list[str] = []
         self._makes_layer = False
 
-    def image_of(self, messages: Iterable[dict[str, Any]]) -> str:
-        """Follow the build to its end and return the image's ID."""
-        image_id = ""
+    def follow(self, messages: Iterable[dict[str, Any]]) -> None:
+        """Follow the build to its end."""
         for message in messages:
             self._note(message.get("stream", ""))
-            image_id = message.get("aux", {}).get("ID", image_id)
             if "error" in message:
                 raise BuildError(self._failure(message["error"].strip()))
         self._record_layers([])
-        return image_id
 
     def _note(self, text: str) -> None:
         if not text.strip():

@@ -8,7 +8,6 @@ The one place that talks to the engine for itself; the container of a build is
 from __future__ import annotations
 
 import io
-import json
 import logging
 import math
 import os
@@ -52,9 +51,14 @@ class ImageInfo:
     """``repository@sha256:…``, as registries know it."""
 
     @property
+    def labels(self) -> Mapping[str, str]:
+        """Its labels, inherited ones included."""
+        return self.config.get("Labels") or {}
+
+    @property
     def recipe(self) -> str:
         """The digest of its recipe, empty where it has none."""
-        return str((self.config.get("Labels") or {}).get(RECIPE, ""))
+        return self.labels.get(RECIPE, "")
 
     @property
     def made_at(self) -> float:
@@ -164,9 +168,8 @@ class Engine:
 
     def label(self, image_id: str, reference: str, labels: Mapping[str, str]) -> None:
         """Make an image that has more labels than another, and is the same otherwise."""
-        lines = [f"LABEL {json.dumps(key)}={json.dumps(value)}" for key, value in labels.items()]
-        dockerfile = io.BytesIO("\n".join([f"FROM {image_id}", *lines]).encode())
-        for message in self.build(fileobj=dockerfile, tag=reference):
+        dockerfile = io.BytesIO(f"FROM {image_id}".encode())
+        for message in self.build(fileobj=dockerfile, tag=reference, labels=dict(labels)):
             if "error" in message:
                 raise EngineError(f"can't label {reference}: {message['error'].strip()}")
 

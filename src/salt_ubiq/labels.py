@@ -12,7 +12,7 @@ import importlib.metadata
 import os
 import re
 import subprocess
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
@@ -24,11 +24,6 @@ from salt_ubiq.engine import LABEL, ImageInfo
 
 OCI = "org.opencontainers.image"
 
-# What is true of one build alone.
-_OF_A_BUILD = tuple(
-    [f"{OCI}.{name}" for name in ("created", "revision", "source", "base.name", "base.digest")]
-    + [f"{LABEL}.{name}" for name in ("run", "mods", "salt-version")]
-)
 _LONGEST_GIT = 10  # seconds
 # Set in git's own hooks, where they mean another repository.
 _GIT_PLACES = {"GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE"}
@@ -53,29 +48,31 @@ class Checkout:
 
 
 def of_base(
-    base: Base, dockerfile: str, parent: ImageInfo | None = None, parent_name: str = ""
+    base: Base,
+    dockerfile: str,
+    parent: ImageInfo | None,
+    parent_name: str,
+    *,
+    run: str,
+    created: datetime,
+    checkout: Checkout | None,
 ) -> dict[str, str]:
     """
-    Return the labels of a base, beside those of its Dockerfile.
-
-    They are the same for the same input: one that is not would make a new image
-    of a build that the engine has cached.
+    Return the labels of a base, over those of what it is FROM.
 
     dockerfile
-        the Dockerfile's text: what it says itself of a label is left to it
+        the Dockerfile's text: what it says itself of an ``org.opencontainers.image`` label
+        is left to it
 
     parent, parent_name
-        what it is FROM, and its reference, where that is one image
+        what it is FROM, ``None`` for scratch, and its reference
+
+    run, created, checkout
+        as for :func:`of_service`, the checkout that of the build context
     """
-    labels = {
-        **dict.fromkeys(_OF_A_BUILD, ""),
-        f"{OCI}.title": base.name,
-        f"{OCI}.version": base.tags[0],
-    }
-    if parent:
-        labels |= _origin(parent, parent_name)
-    left = {key: value for key, value in labels.items() if key not in dockerfile}
-    return {**left, f"{LABEL}.image": base.name}
+    values = _values(base, parent, parent_name, run, created, checkout)
+    declared = {key for key in values if key.startswith(OCI) and key in dockerfile}
+    return _over(parent, values, declared)
 
 
 def of_service(
@@ -102,30 +99,47 @@ def of_service(
     What the catalogue says of an ``org.opencontainers.image`` label goes over ours.
     """
     values = {
-        f"{OCI}.created": f"{created.astimezone(timezone.utc):%Y-%m-%dT%H:%M:%SZ}",
-        f"{OCI}.revision": checkout.revision if checkout else None,
-        f"{OCI}.source": checkout.source if checkout else None,
-        **_origin(parent, parent_name),
-        f"{OCI}.title": service.name,
-        f"{OCI}.version": service.tags[0],
-        f"{LABEL}.image": service.name,
-        f"{LABEL}.run": run,
+        **_values(service, parent, parent_name, run, created, checkout),
         f"{LABEL}.mods": ",".join(service.mods),
         f"{LABEL}.salt-version": importlib.metadata.version("salt"),
     }
     declared = {key for key in service.config.labels if not key.startswith(f"{LABEL}.")}
-    inherited = parent.config.get("Labels") or {}
+    return _over(parent, values, declared)
+
+
+def _values(
+    image: Base | Service,
+    parent: ImageInfo | None,
+    parent_name: str,
+    run: str,
+    created: datetime,
+    checkout: Checkout | None,
+) -> dict[str, str | None]:
+    """Whatever is said of an image, ``None`` or empty where nothing is known."""
+    return {
+        f"{OCI}.created": f"{created.astimezone(timezone.utc):%Y-%m-%dT%H:%M:%SZ}",
+        f"{OCI}.revision": checkout.revision if checkout else None,
+        f"{OCI}.source": checkout.source if checkout else None,
+        f"{OCI}.base.name": None if parent_name.startswith("sha256:") else parent_name,
+        f"{OCI}.base.digest": _digest(parent, parent_name) if parent else None,
+        f"{OCI}.title": image.name,
+        f"{OCI}.version": image.tags[0],
+        f"{LABEL}.image": image.name,
+        f"{LABEL}.run": run,
+        f"{LABEL}.mods": None,
+        f"{LABEL}.salt-version": None,
+    }
+
+
+def _over(
+    parent: ImageInfo | None, values: Mapping[str, str | None], declared: Collection[str]
+) -> dict[str, str]:
+    """What of the values has to be said over what is inherited and declared."""
+    inherited = parent.labels if parent else {}
     return {
         key: value or ""
         for key, value in values.items()
         if key not in declared and (value or inherited.get(key))
-    }
-
-
-def _origin(parent: ImageInfo, name: str) -> dict[str, str]:
-    return {
-        f"{OCI}.base.name": "" if name.startswith("sha256:") else name,
-        f"{OCI}.base.digest": _digest(parent, name),
     }
 
 
@@ -160,9 +174,31 @@ def checkout_of(mods: Iterable[str], roots: Sequence[Path]) -> Checkout | None:
     ``None`` where there is not just one, git is not installed or doesn't trust it.
     """
     found = [list(_files(mod, roots)) for mod in mods]
-    if not all(found):
+    return _checkout_of(path for paths in found for path in paths) if all(found) else None
+
+
+def checkout_of_context(url: str, roots: Sequence[Path]) -> Checkout | None:
+    """
+    Return the git checkout that has the Dockerfile of a build context.
+
+    url
+        ``salt://…``, or a directory of this host
+
+    roots
+        where files of ``salt://`` are, see :func:`state_roots`
+
+    ``None`` as for :func:`checkout_of`.
+    """
+    path = url.removeprefix("salt://").strip("/")
+    contexts = [root / path for root in roots] if url.startswith("salt://") else [Path(url)]
+    dockerfiles = [each / "Dockerfile" for each in contexts if (each / "Dockerfile").is_file()]
+    return _checkout_of(dockerfiles[:1])
+
+
+def _checkout_of(paths: Iterable[Path]) -> Checkout | None:
+    files = [path.resolve() for path in paths]
+    if not files:
         return None
-    files = [path.resolve() for paths in found for path in paths]
     tops = {
         _git(where, "rev-parse", "--show-toplevel") for where in {each.parent for each in files}
     }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
 import pytest
@@ -55,6 +56,52 @@ def test_every_tag_points_to_the_image_and_it_is_labelled(context, engine):
         image = engine.inspect_image(f"{IMAGES}small:{tag}")
         assert image["Id"] == built["id"]
         assert image["Config"]["Labels"]["org.salt-ubiq.image"] == "test-small"
+
+
+def test_a_base_says_what_it_was_built_from_and_when(host, engine):
+    """Of several stages, the last one's; a line that only begins like a FROM is none."""
+    host.file(
+        "context/Dockerfile",
+        f"FROM {DEBIAN} AS made\nRUN echo one > /srv/one\n"
+        f"FROM {BASE} AS last\nCOPY --from=made /srv/one /srv/one\n"
+        "RUN echo \\\n  FROM nowhere > /srv/two\nFROM last\nLABEL of=test\n",
+    )
+    declare(host, tags=["7"])
+    built = host.call("ubiq_docker.build_base", "test-small")
+    base = engine.inspect_image(BASE)["Id"]
+    assert built["parent"] == base
+    labels = engine.inspect_image(built["id"])["Config"]["Labels"]
+    oci = "org.opencontainers.image"
+    assert labels[f"{oci}.base.name"] == BASE
+    assert labels[f"{oci}.base.digest"] == base
+    assert (labels[f"{oci}.title"], labels[f"{oci}.version"]) == ("test-small", "7")
+    age = datetime.now(timezone.utc) - datetime.fromisoformat(
+        labels[f"{oci}.created"].replace("Z", "+00:00")
+    )
+    assert timedelta(seconds=-1) < age < timedelta(minutes=5)
+    run = labels["org.salt-ubiq.run"]
+    assert run != engine.inspect_image(BASE)["Config"]["Labels"]["org.salt-ubiq.run"]
+    assert re.fullmatch(r"\d{8}T\d{6}Z-[0-9a-f]{6}", run)
+
+
+def test_a_base_from_scratch_has_no_parent(host, engine):
+    host.file("context/Dockerfile", "FROM scratch\nCOPY one /one\n")
+    host.file("context/one", "one\n")
+    declare(host, buildargs={})
+    assert host.call("ubiq_docker.build_base", "test-small")["parent"] is None
+
+
+def test_a_base_that_fails_a_check_leaves_nothing(context, engine):
+    declare(context)
+    old = context.call("ubiq_docker.build_base", "test-small")
+    before = {image["Id"] for image in engine.images(all=True)}
+    context.file("context/Dockerfile", f"FROM {BASE}\nRUN echo new > /srv/new\n")
+    declare(context, verify=[{"file": "/srv/old"}], tags=["latest", "1"])
+    with pytest.raises(CommandExecutionError, match="there is no /srv/old"):
+        context.call("ubiq_docker.build_base", "test-small")
+    assert {image["Id"] for image in engine.images(all=True)} == before
+    assert engine.inspect_image(old["image"])["Id"] == old["id"]
+    assert not engine.images(f"{IMAGES}small:1")
 
 
 def test_an_unchanged_base_keeps_its_image(context):

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from salt.exceptions import CommandExecutionError
 
+from salt_ubiq.engine import Engine
 from tests.conftest import BASE, IMAGES
 
 WEB = f"{IMAGES}web"
@@ -90,6 +91,12 @@ def test_what_fails_a_check_can_be_kept_and_goes_with_the_next_success(web, engi
     built = host.call("ubiq_docker.build_service", "test-web")
     assert built["action"] == "built"
     assert not engine.images(FAILED)
+
+
+def test_the_label_of_what_is_kept_has_any_path_as_it_is(base, engine, images):
+    path = 'of $HOME, "é" and \\ '
+    Engine().label(base, FAILED, {"org.salt-ubiq.log": path})
+    assert engine.inspect_image(FAILED)["Config"]["Labels"]["org.salt-ubiq.log"] == path
 
 
 FAILING = """

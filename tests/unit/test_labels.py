@@ -12,6 +12,7 @@ from salt_ubiq.engine import ImageInfo
 from salt_ubiq.labels import (
     Checkout,
     checkout_of,
+    checkout_of_context,
     of_base,
     of_service,
     state_roots,
@@ -21,6 +22,7 @@ from salt_ubiq.labels import (
 OCI, OURS = "org.opencontainers.image", "org.salt-ubiq"
 PARENT_ID = f"sha256:{'a' * 64}"
 DIGEST, OTHER = f"sha256:{'b' * 64}", f"sha256:{'c' * 64}"
+CREATED = datetime(2026, 1, 2, 3, 4, 5, 678, tzinfo=timezone(timedelta(hours=1)))
 TREE = Checkout("0123abc", "https://example.org/states")
 
 
@@ -34,9 +36,8 @@ def parent(labels=None, digests=()):
 
 
 def labels_of(declared=None, on=None, name="debian:12", checkout=TREE):
-    created = datetime(2026, 1, 2, 3, 4, 5, 678, tzinfo=timezone(timedelta(hours=1)))
     return of_service(
-        declared or service(), on or parent(), name, run="r1", created=created, checkout=checkout
+        declared or service(), on or parent(), name, run="r1", created=CREATED, checkout=checkout
     )
 
 
@@ -103,32 +104,45 @@ def test_an_id_is_no_name_of_a_base():
     assert labels_of(on=inherited, name=PARENT_ID)[f"{OCI}.base.name"] == ""
 
 
-def test_a_bases_labels_are_the_same_for_the_same_input_and_hide_those_of_its_from():
-    base = Base(name="debian", path="", repository="team/debian", tags=["12"], dockerfile="/x")
-    assert of_base(base, "FROM debian:12") == {
-        f"{OCI}.title": "debian",
+def labels_of_base(dockerfile="FROM debian:12", on=None, name="debian:12", checkout=TREE):
+    base = Base(name="own", path="", repository="team/own", tags=["12"], dockerfile="/x")
+    return of_base(base, dockerfile, on, name, run="r1", created=CREATED, checkout=checkout)
+
+
+def test_a_bases_labels_say_what_it_is_and_comes_from():
+    assert labels_of_base(on=parent(digests=(f"debian@{DIGEST}",))) == {
+        f"{OCI}.created": "2026-01-02T02:04:05Z",
+        f"{OCI}.revision": "0123abc",
+        f"{OCI}.source": "https://example.org/states",
+        f"{OCI}.base.name": "debian:12",
+        f"{OCI}.base.digest": DIGEST,
+        f"{OCI}.title": "own",
         f"{OCI}.version": "12",
-        f"{OURS}.image": "debian",
-        **dict.fromkeys(
-            [f"{OCI}.{name}" for name in "created revision source base.name base.digest".split()]
-            + [f"{OURS}.{name}" for name in ("run", "mods", "salt-version")],
-            "",
-        ),
+        f"{OURS}.image": "own",
+        f"{OURS}.run": "r1",
     }
 
 
-def test_a_base_that_is_from_one_image_says_from_which():
-    base = Base(name="debian", path="", repository="team/debian", dockerfile="/x")
-    labels = of_base(base, "FROM debian:12", parent(digests=(f"debian@{DIGEST}",)), "debian:12")
-    assert labels[f"{OCI}.base.name"] == "debian:12"
-    assert labels[f"{OCI}.base.digest"] == DIGEST
+def test_a_base_hides_what_is_true_of_its_from_alone():
+    own = [f"{OCI}.revision", f"{OCI}.source", f"{OURS}.mods", f"{OURS}.salt-version"]
+    inherited = dict.fromkeys([*own, f"{OCI}.vendor"], "of the parent")
+    labels = labels_of_base(on=parent(inherited), checkout=None)
+    assert {key: labels.get(key) for key in own} == dict.fromkeys(own, "")
+    assert f"{OCI}.vendor" not in labels
 
 
-def test_what_a_dockerfile_says_of_a_label_is_left_to_it():
-    base = Base(name="debian", path="", repository="team/debian", dockerfile="/x")
-    labels = of_base(base, f'FROM debian\nLABEL {OCI}.source="https://x" {OCI}.title=Mine\n')
+def test_a_base_from_scratch_says_nothing_of_a_base():
+    labels = labels_of_base("FROM scratch", name="")
+    assert not {f"{OCI}.base.name", f"{OCI}.base.digest"} & labels.keys()
+
+
+def test_what_a_dockerfile_says_of_a_label_is_left_to_it_but_for_salt_ubiqs():
+    labels = labels_of_base(
+        f'FROM debian\nLABEL {OCI}.source="https://x" {OCI}.title=Mine {OURS}.run=x\n'
+    )
     assert not {f"{OCI}.source", f"{OCI}.title"} & labels.keys()
-    assert labels[f"{OCI}.revision"] == ""
+    assert labels[f"{OCI}.revision"] == "0123abc"
+    assert labels[f"{OURS}.run"] == "r1"
 
 
 @pytest.mark.parametrize(
@@ -256,6 +270,16 @@ def test_a_module_that_is_not_on_this_host_is_of_no_checkout(tree):
     assert checkout_of(["web", "from-gitfs"], [tree.path / "states"]) is None
     assert checkout_of(["web"], [tree.path / "nowhere"]) is None
     assert checkout_of(["web"], []) is None
+
+
+def test_a_build_context_is_of_the_checkout_that_has_its_dockerfile(tree, tmp_path):
+    tree.file("_docker/small/Dockerfile")
+    revision = tree.commit()
+    roots = [tmp_path / "nowhere", tree.path]
+    for url in ("salt://_docker/small", "salt://_docker/small/", str(tree.path / "_docker/small")):
+        assert checkout_of_context(url, roots) == Checkout(revision, None)
+    for url in ("salt://states", "salt://nowhere", str(tmp_path)):
+        assert checkout_of_context(url, roots) is None
 
 
 def test_a_linked_module_is_of_the_checkout_that_it_is_in(tree, tmp_path):
