@@ -7,12 +7,16 @@ shared layers, and images without a name are known by the records of their build
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Collection, Iterable
 
 from salt_ubiq import layers, runtime
 from salt_ubiq.builder import Builder
 from salt_ubiq.engine import ListedImage
+from salt_ubiq.workspace import AT_WORK
+
+log = logging.getLogger(__name__)
 
 # In this order: an old image keeps the shared layer that it was built on in use.
 KINDS = ("leftovers", "images", "shared", "runtimes", "caches")
@@ -44,18 +48,17 @@ def prune(
     days
         only what was made so many days ago
 
-    What is used stays. Returns the names by kind.
+    What is used stays; while a build is at work, that is all images: it may be about to
+    use any. Returns the names by kind.
     """
     removed: dict[str, list[str]] = {}
     oldest = time.time() - days * _DAY
     if "leftovers" in kinds:
         removed["leftovers"] = builder.sites.remove_leftovers(test)
-    if "images" in kinds or "shared" in kinds:
-        images = _without_used(builder, _candidates(builder, kinds, oldest), test)
-        if "images" in kinds:
-            removed["images"] = [each.id for each in images if not each.references]
-        if "shared" in kinds:
-            removed["shared"] = [name for each in images for name in each.references]
+    with builder.workspace.lock_if_free(AT_WORK) as nobody_is:
+        removed |= _prune_images(builder, kinds, oldest, test) if nobody_is else _spared(kinds)
+        if nobody_is and not test:
+            _forget_images_that_are_gone(builder)
     if "runtimes" in kinds:
         runtimes = builder.engine.volumes(runtime.NAME, oldest)
         removed["runtimes"] = _volumes_without_used(
@@ -66,12 +69,31 @@ def prune(
         removed["caches"] = _volumes_without_used(
             builder, builder.engine.volumes(prefix, oldest), test
         )
-    if not test:
-        there = {each.id for each in builder.engine.images()}
-        builder.recipes.keep(there)
-        builder.parents.keep(there)
-        builder.registry.digests.keep(there)
     return removed
+
+
+def _forget_images_that_are_gone(builder: Builder) -> None:
+    there = {each.id for each in builder.engine.images()}
+    for known in (builder.recipes, builder.parents, builder.registry.digests):
+        known.keep(there)
+
+
+def _prune_images(
+    builder: Builder, kinds: Collection[str], oldest: float, test: bool
+) -> dict[str, list[str]]:
+    images = _without_used(builder, _candidates(builder, kinds, oldest), test)
+    names = {
+        "images": [each.id for each in images if not each.references],
+        "shared": [name for each in images for name in each.references],
+    }
+    return {kind: names[kind] for kind in names if kind in kinds}
+
+
+def _spared(kinds: Collection[str]) -> dict[str, list[str]]:
+    spared: dict[str, list[str]] = {kind: [] for kind in ("images", "shared") if kind in kinds}
+    if spared:
+        log.warning("a build is at work: images and shared layers stay")
+    return spared
 
 
 def _candidates(builder: Builder, kinds: Collection[str], oldest: float) -> list[ListedImage]:

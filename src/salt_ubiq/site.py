@@ -20,7 +20,7 @@ from salt_ubiq.engine import Engine
 from salt_ubiq.errors import EngineError
 from salt_ubiq.redact import Redactor
 from salt_ubiq.thin import Thin
-from salt_ubiq.workspace import PRIVATE, Slot, Workspace
+from salt_ubiq.workspace import AT_WORK, PRIVATE, Slot, Workspace
 
 log = logging.getLogger(__name__)
 
@@ -114,7 +114,7 @@ class Sites:
         pillar
             what that declares, beside the minion's
         """
-        with self._clean_slot() as slot:
+        with self._workspace.lock(AT_WORK, shared=True), self._clean_slot() as slot:
             self._thin.provide_none(slot)
             yield Site(
                 engine=self._engine,

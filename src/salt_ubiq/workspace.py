@@ -18,11 +18,15 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
+from typing import IO
 
 log = logging.getLogger(__name__)
 
 PRIVATE = "salt-ubiq.local/build"
 """The repository of images whose own tags have not moved yet."""
+
+AT_WORK = "at-work"
+"""The lock that everybody has, together, who uses images that have no tag of their own."""
 
 
 def _token() -> str:
@@ -110,14 +114,29 @@ class Workspace:
         return self.path / "logs" / f"{_file_name(image)}.log"
 
     @contextmanager
-    def lock(self, name: str, waiting: str = "") -> Iterator[None]:
-        """Hold the lock of that name; log ``waiting`` if somebody else has it."""
-        with (self._locks / _file_name(name)).open("w") as handle:
-            if not _try_lock(handle.fileno()):
+    def lock(self, name: str, waiting: str = "", shared: bool = False) -> Iterator[None]:
+        """
+        Hold the lock of that name; log ``waiting`` if somebody else has it.
+
+        shared
+            together with others who share it
+        """
+        how = fcntl.LOCK_SH if shared else fcntl.LOCK_EX
+        with self._lock_file(name) as handle:
+            if not _try_lock(handle.fileno(), how):
                 if waiting:
                     log.info("%s", waiting)
-                fcntl.flock(handle, fcntl.LOCK_EX)
+                fcntl.flock(handle, how)
             yield
+
+    @contextmanager
+    def lock_if_free(self, name: str) -> Iterator[bool]:
+        """Hold the lock of that name if nobody else does; yields whether that is so."""
+        with self._lock_file(name) as handle:
+            yield _try_lock(handle.fileno())
+
+    def _lock_file(self, name: str) -> IO[str]:
+        return (self._locks / _file_name(name)).open("w")
 
     @contextmanager
     def slot(self) -> Iterator[Slot]:
@@ -161,9 +180,9 @@ def _file_name(name: str) -> str:
     return name.replace(os.sep, "_")
 
 
-def _try_lock(descriptor: int) -> bool:
+def _try_lock(descriptor: int, how: int = fcntl.LOCK_EX) -> bool:
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(descriptor, how | fcntl.LOCK_NB)
     except BlockingIOError:
         return False
     return True

@@ -8,6 +8,7 @@ import uuid
 import pytest
 from salt.exceptions import SaltInvocationError
 
+from tests.building import building
 from tests.conftest import BASE, DEBIAN, IMAGES, volume_names
 
 WEB = f"{IMAGES}web"
@@ -198,6 +199,22 @@ def test_caches_go_if_asked_for_and_those_of_other_hosts_stay(
     assert not volume_names(engine) & {*own}
     assert others in volume_names(engine)
     build("two")
+
+
+def test_a_build_at_work_keeps_all_images_and_layers(host, engine, build):
+    """It may have found one that it has no container of yet."""
+    old = build("one")
+    build("two")
+    host.file("web.sls", "sleep 300:\n  cmd.run\n")
+    with building(host, "ubiq_docker.build_service", "test-web") as process:
+        while not any("sleep" in each["Command"] for each in engine.containers()):
+            assert process.is_alive()
+            time.sleep(0.05)
+        before = there(engine)
+        for test in (True, False):
+            assert prune(host, "images", "shared", test=test) == {"images": [], "shared": []}
+        assert there(engine) == before
+    assert prune(host, "leftovers", "images")["images"] == [old]
 
 
 def test_by_default_all_kinds_but_caches_go(host):

@@ -24,6 +24,13 @@ def hold_lock(cachedir, name, started, held, release):
         release.wait(LATE)
 
 
+def hold_shared_lock(cachedir, name, started, held, release):
+    started.set()
+    with Workspace(cachedir).lock(name, shared=True):
+        held.set()
+        release.wait(LATE)
+
+
 def hold_slot(cachedir, _, started, held, release):
     started.set()
     with Workspace(cachedir).slot():
@@ -70,6 +77,29 @@ def numbers(slots):
 
 
 # Locks
+
+
+def test_who_shares_a_lock_keeps_out_who_wants_it_alone(workspace, tmp_path):
+    with (
+        workspace.lock("at-work", shared=True),
+        other(hold_shared_lock, tmp_path, "at-work") as sharing,
+        other(hold_lock, tmp_path, "at-work") as alone,
+    ):
+        assert sharing.held.wait(LATE)
+        assert not alone.held.wait(SOON)
+
+
+def test_a_lock_is_taken_only_if_it_is_free(workspace, tmp_path):
+    with workspace.lock_if_free("at-work") as got:
+        assert got
+        with workspace.lock_if_free("at-work") as again:
+            assert not again
+        with other(hold_shared_lock, tmp_path, "at-work") as waiting:
+            assert not waiting.held.wait(SOON)
+    with other(hold_shared_lock, tmp_path, "at-work") as process:
+        assert process.held.wait(LATE)
+        with workspace.lock_if_free("at-work") as got:
+            assert not got
 
 
 def test_a_lock_keeps_other_processes_from_it_and_from_no_other_lock(workspace, tmp_path):

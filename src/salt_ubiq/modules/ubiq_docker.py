@@ -561,7 +561,8 @@ def prune(*kinds, days=0, test=False):
     Remove from the engine what builds have left there, for later or by dying.
 
     Returns the names of what was removed, or would be, by kind. What is used stays,
-    and what this package has not made on this host.
+    and what this package has not made on this host; while a build is at work, so do
+    all images and shared layers.
 
     kinds
         ``leftovers``: containers and private tags of dead builds; ``images``: images

@@ -1,0 +1,45 @@
+"""A build in a process of its own, that can be killed."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+
+from salt.exceptions import CommandExecutionError
+
+from tests.conftest import Host
+
+
+@contextmanager
+def building(host: Host, function: str, *names: str) -> Iterator[BaseProcess]:
+    """
+    Call a function of ``ubiq_docker`` in a process that is at the head of its group, and
+    killed in the end; an error is in :func:`error`.
+    """
+
+    def build() -> None:
+        os.setsid()
+        error(host).unlink(missing_ok=True)
+        try:
+            host.call(function, *names)
+        except CommandExecutionError as exc:
+            error(host).write_text(str(exc))
+
+    process = multiprocessing.get_context("fork").Process(target=build)
+    process.start()
+    try:
+        yield process
+    finally:
+        if process.is_alive():
+            os.killpg(process.pid, signal.SIGKILL)
+        process.join()
+
+
+def error(host: Host) -> Path:
+    """The file with the error of the latest build; there is none if it had none."""
+    return host.states.parent / "error"
