@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import os
 import random
 import signal
 import time
-from contextlib import closing, contextmanager
+from contextlib import closing
 
 import docker
 import pytest
-from salt.exceptions import CommandExecutionError
 
-from tests.conftest import BASE, IMAGES, build_leftovers, images_of_tests
+from tests.building import building, error
+from tests.conftest import BASE, IMAGES, build_leftovers, images_of_tests, shared_layers
 from tests.gate import Gate
 from tests.second_engine import second_engine, why_not
 
@@ -34,7 +33,15 @@ REQUESTS = {
     "moving the first tag": (rb"POST \S+/images/\S+/tag", 1),
     "moving the second tag": (rb"POST \S+/images/\S+/tag", 2),
 }
+# The same while it makes a layer, before all of these.
+LAYER_REQUESTS = {
+    "applying the layer's states": (rb"POST \S+/exec/\w+/start", 2),
+    "committing the layer": (rb"POST \S+/commit", 1),
+    "naming the layer": (rb"POST \S+/images/\S+/tag", 1),
+    "making a container on the layer": (rb"POST \S+/containers/create", 2),
+}
 ROUNDS = 20
+LONGEST = 180  # seconds until a request comes or a build ends, on a machine that has much to do
 
 
 def declare(host, *repositories, **more):
@@ -49,7 +56,7 @@ def declare(host, *repositories, **more):
         }
         for repository in repositories
     }
-    host.file("common.sls", "/srv/common:\n  file.managed\n")
+    write_common(host, "common")
     host.catalogue(**services, **more)
 
 
@@ -57,30 +64,21 @@ def write(host, text):
     host.file("page.sls", f"/srv/page:\n  file.managed:\n    - contents: {text}\n")
 
 
-@contextmanager
-def building(host, function, *names):
-    """A build in a process of its own, at the head of its group; an error is in :func:`error`."""
-
-    def build():
-        os.setsid()
-        error(host).unlink(missing_ok=True)
-        try:
-            host.call(function, *names)
-        except CommandExecutionError as exc:
-            error(host).write_text(str(exc))
-
-    process = multiprocessing.get_context("fork").Process(target=build)
-    process.start()
-    try:
-        yield process
-    finally:
-        if process.is_alive():
-            os.killpg(process.pid, signal.SIGKILL)
-        process.join()
+def write_common(host, text):
+    host.file("common.sls", f"/srv/common:\n  file.managed:\n    - contents: {text}\n")
 
 
-def error(host):
-    return host.states.parent / "error"
+def kill_at(request, moment, host, gate, *call):
+    """Call a function of ``ubiq_docker``, and kill it at one moment of a request."""
+    host.opts["docker.url"] = gate.url
+    with (
+        gate.stopping(*request, moment) as reached,
+        building(host, *call) as process,
+    ):
+        assert reached.wait(LONGEST)
+        os.killpg(process.pid, signal.SIGKILL)
+    del host.opts["docker.url"]
+    assert process.exitcode == -signal.SIGKILL
 
 
 def ids(engine, repository=WEB):
@@ -117,23 +115,13 @@ def gate(tmp_path):
 
 @pytest.mark.parametrize("request_", REQUESTS, ids=lambda name: name.replace(" ", "-"))
 def test_a_killed_build_of_a_service_leaves_old_tags_or_new(host, engine, run_in, gate, request_):
-    pattern, nth = REQUESTS[request_]
     declare(host, WEB)
     write(host, "first")
     old = host.call("ubiq_docker.build_service", "test-web")["id"]
     for moment in MOMENTS:
         images, volumes = all_ids(engine), unused_volumes(engine)
         write(host, moment)
-        host.opts["docker.url"] = gate.url
-        with (
-            gate.stopping(pattern, nth, moment) as reached,
-            building(host, "ubiq_docker.build_service", "test-web") as process,
-        ):
-            assert reached.wait(60)
-            os.killpg(process.pid, signal.SIGKILL)
-        del host.opts["docker.url"]
-        assert process.exitcode == -signal.SIGKILL
-
+        kill_at(REQUESTS[request_], moment, host, gate, "ubiq_docker.build_service", "test-web")
         for image in {*ids(engine)} - {old}:
             assert request_.startswith("moving")
             assert engine.inspect_image(image)["Config"]["Cmd"] == CMD
@@ -145,6 +133,35 @@ def test_a_killed_build_of_a_service_leaves_old_tags_or_new(host, engine, run_in
         assert all_ids(engine) - images <= {built["id"], *after_kill}
         see_that_nothing_is_left(host, engine, volumes)
         old = built["id"]
+
+
+@pytest.mark.parametrize("request_", LAYER_REQUESTS, ids=lambda name: name.replace(" ", "-"))
+def test_a_build_that_is_killed_while_it_makes_a_layer_leaves_a_whole_one_or_none(
+    host, engine, run_in, gate, request_
+):
+    declare(host, WEB, APP)
+    write(host, "page")
+    host.call("ubiq_docker.build_all")
+    for moment in MOMENTS:
+        images, volumes = all_ids(engine), unused_volumes(engine)
+        old, old_layers = ids(engine), shared_layers(engine).keys()
+        write_common(host, moment)
+        kill_at(
+            LAYER_REQUESTS[request_], moment, host, gate, "ubiq_docker.build_service", "test-web"
+        )
+        assert ids(engine) == old
+        for layer in shared_layers(engine).keys() - old_layers:
+            assert run_in(layer, "cat", "/srv/common") == moment
+
+        results = host.call("ubiq_docker.build_all")
+        assert {each["action"] for each in results.values()} == {"built", "up-to-date"}
+        (layer,) = shared_layers(engine).keys() - old_layers
+        built = {results[name]["id"] for name in ("test-web", "test-app")}
+        for image in built:
+            assert engine.inspect_image(image)["Parent"] == layer
+            assert run_in(image, "cat", "/srv/common") == moment
+        assert all_ids(engine) - images == {layer, *built}
+        see_that_nothing_is_left(host, engine, volumes)
 
 
 def test_a_killed_docker_build_leaves_the_old_base(host, engine):
@@ -187,6 +204,8 @@ def test_runs_that_are_killed_at_any_time_leave_nothing_and_lose_nothing(host, e
     for number in range(ROUNDS):
         texts.add(f"round-{number}")
         write(host, f"round-{number}")
+        if chance.random() < 0.5:
+            write_common(host, f"round-{number}")  # so that a layer is made, too
         started = time.monotonic()
         with building(host, "ubiq_docker.build_all") as process:
             # The first goes to its end, and says how long it takes.
@@ -226,9 +245,7 @@ def other(base, engine):
 
 
 @pytest.mark.skipif(bool(why_not()), reason=why_not())
-@pytest.mark.parametrize(
-    "request_", ["applying the states", "committing", "verifying", "moving the first tag"]
-)
+@pytest.mark.parametrize("request_", REQUESTS, ids=lambda name: name.replace(" ", "-"))
 def test_a_build_whose_engine_is_stopped_leaves_old_tags_or_new(host, other, tmp_path, request_):
     pattern, nth = REQUESTS[request_]
     engine = docker.APIClient(base_url=other.url, version="auto")
@@ -241,9 +258,9 @@ def test_a_build_whose_engine_is_stopped_leaves_old_tags_or_new(host, other, tmp
         write(host, "new")
         with building(host, "ubiq_docker.build_service", "test-web") as process:
             with gate.stopping(pattern, nth, "during") as reached:
-                assert reached.wait(60)
+                assert reached.wait(LONGEST)
                 other.kill()
-            process.join(60)
+            process.join(LONGEST)
         other.start()
         assert process.exitcode == 0
         assert "engine" in error(host).read_text()
