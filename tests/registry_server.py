@@ -23,7 +23,7 @@ PASSWORD = "correct horse"
 _HTPASSWD = f"{USERNAME}:$2b$04$446ly8J45dnWF4XUn6NSD.o/ScQGbAynEOUd0wySRei5LXFbS73Ra\n"
 _MANIFEST = "application/vnd.docker.distribution.manifest.v2+json"
 _CERTIFICATES = Path("/etc/docker/certs.d")
-_SECONDS_TO_START = 15
+_SECONDS_TO_START = 120
 
 
 class RegistryServer:

@@ -20,7 +20,7 @@ import docker.errors
 # Networks that are for tests alone (RFC 2544).
 _NETWORKS = ipaddress.ip_network("198.18.0.0/15")
 _BITS = 30
-_SECONDS_TO_START = 30
+_SECONDS_TO_START = 120
 
 
 class SecondEngine:

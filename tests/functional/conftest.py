@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, TypeVar
+from typing import Any
 
 import docker
 import pytest
@@ -13,7 +12,6 @@ import salt.utils.yaml
 
 from tests.conftest import IMAGES, REPOSITORY, Host
 
-Answer = TypeVar("Answer")
 STATES = REPOSITORY / "_docker" / "service" / "salt" / "states"
 
 
@@ -62,15 +60,3 @@ def running(engine: docker.APIClient, reference: str, **arguments: Any) -> Itera
         yield container
     finally:
         engine.remove_container(container, v=True, force=True)
-
-
-def until(answer: Callable[[], Answer], seconds: float = 30) -> Answer:
-    """Call ``answer`` until it returns without error, and return that."""
-    deadline = time.monotonic() + seconds
-    while True:
-        try:
-            return answer()
-        except (OSError, AssertionError):
-            if time.monotonic() > deadline:
-                raise
-            time.sleep(0.2)

@@ -15,6 +15,7 @@ from tests.building import building, error
 from tests.conftest import BASE, IMAGES, build_leftovers, images_of_tests, shared_layers
 from tests.gate import Gate
 from tests.second_engine import second_engine, why_not
+from tests.waiting import LONGEST
 
 WEB, APP = f"{IMAGES}web", f"{IMAGES}app"
 TAGS = ["1", "latest"]
@@ -40,8 +41,13 @@ LAYER_REQUESTS = {
     "naming the layer": (rb"POST \S+/images/\S+/tag", 1),
     "making a container on the layer": (rb"POST \S+/containers/create", 2),
 }
+# What a client is stopped at while it builds a base.
+BASE_REQUESTS = {
+    "sending the context": (rb"POST \S+/build", 1),
+    "verifying": (rb"POST \S+/containers/create", 1),
+    "moving the first tag": (rb"POST \S+/images/\S+/tag", 1),
+}
 ROUNDS = 20
-LONGEST = 180  # seconds until a request comes or a build ends, on a machine that has much to do
 
 
 def declare(host, *repositories, **more):
@@ -162,6 +168,35 @@ def test_a_build_that_is_killed_while_it_makes_a_layer_leaves_a_whole_one_or_non
             assert run_in(image, "cat", "/srv/common") == moment
         assert all_ids(engine) - images == {layer, *built}
         see_that_nothing_is_left(host, engine, volumes)
+
+
+@pytest.mark.parametrize("request_", BASE_REQUESTS, ids=lambda name: name.replace(" ", "-"))
+def test_a_killed_build_of_a_base_leaves_old_tags_or_new(host, engine, run_in, gate, request_):
+    base = {"repository": WEB, "tags": TAGS, "dockerfile": "salt://small"}
+    host.pillar({"ubiq": {"bases": {"test-small": {**base, "verify": [{"file": "/srv/page"}]}}}})
+
+    def write_dockerfile(text):
+        host.file("small/Dockerfile", f"FROM {BASE}\nRUN echo {text} > /srv/page\n")
+
+    write_dockerfile("first")
+    old = host.call("ubiq_docker.build_base", "test-small")["id"]
+    for moment in MOMENTS:
+        images, volumes = all_ids(engine), unused_volumes(engine)
+        write_dockerfile(moment)
+        kill_at(BASE_REQUESTS[request_], moment, host, gate, "ubiq_docker.build_base", "test-small")
+        for image in {*ids(engine)} - {old}:
+            assert request_.startswith("moving")
+            assert run_in(image, *CMD) == moment
+        after_kill = ids(engine)
+        built = host.call("ubiq_docker.build_base", "test-small")
+        assert ids(engine) == [built["id"]] * len(TAGS)
+        assert run_in(built["id"], *CMD) == moment
+        steps = {
+            step["Id"] for image in (built["id"], *after_kill) for step in engine.history(image)
+        }
+        assert all_ids(engine) - images <= steps
+        see_that_nothing_is_left(host, engine, volumes)
+        old = built["id"]
 
 
 def test_a_killed_docker_build_leaves_the_old_base(host, engine):

@@ -15,8 +15,9 @@ import pytest
 from salt.exceptions import CommandExecutionError
 
 from tests.conftest import Host, images_of_tests
-from tests.functional.conftest import running, until, with_shipped
+from tests.functional.conftest import running, with_shipped
 from tests.functional.downloads import served
+from tests.waiting import until
 
 NETWORK = "salt-ubiq-test-moodle"
 REQUIRED = set(
@@ -116,7 +117,7 @@ def site(engine, moodle):
                 def ask(path, data=None):
                     try:
                         url = f"http://127.0.0.1:{port}{path}"
-                        with urllib.request.urlopen(url, data, timeout=20) as answer:
+                        with urllib.request.urlopen(url, data, timeout=60) as answer:
                             return Answer(answer.status, answer.read().decode())
                     except urllib.error.HTTPError as exc:
                         return Answer(exc.code, exc.read().decode())
@@ -136,11 +137,7 @@ def site(engine, moodle):
                     **arguments,
                 )
                 with app as app_container:
-
-                    def answers():
-                        assert ask("/index.php").status == 200
-
-                    until(answers)
+                    until(lambda: ask("/index.php").status == 200)
                     yield ask, app_container
         finally:
             engine.remove_network(network)

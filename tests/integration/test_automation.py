@@ -11,7 +11,6 @@ import shutil
 import ssl
 import subprocess
 import sys
-import time
 import urllib.error
 import urllib.request
 from pathlib import Path
@@ -25,6 +24,7 @@ from tests.certificates import self_signed
 from tests.conftest import BASE_DECLARATION, IMAGES, REPOSITORY
 from tests.integration.test_farm import Events
 from tests.registry_server import RegistryServer
+from tests.waiting import until
 
 SALT_CALL = str(Path(sys.executable).parent / "salt-call")
 WEBHOOK = REPOSITORY / "docs" / "webhook"
@@ -153,15 +153,6 @@ def events(master):
     events = Events(dict(master.config))
     yield events
     events.close()
-
-
-def until(condition, seconds=90):
-    """Wait until it holds, and return what it returned."""
-    deadline = time.monotonic() + seconds
-    while not (found := condition()):
-        assert time.monotonic() < deadline
-        time.sleep(0.3)
-    return found
 
 
 def image_id(engine, reference):
@@ -450,7 +441,7 @@ def test_a_refused_order_is_in_the_masters_log(site, api, events, master):
     api.post(HOOK, UNKNOWN, api.login())
     ordered(events)
     log = Path(master.config["log_file"])
-    until(lambda: "the order of a webhook is refused: no image 'test-unk" in log.read_text(), 10)
+    until(lambda: "the order of a webhook is refused: no image 'test-unk" in log.read_text())
 
 
 def test_the_login_of_the_webhook_may_run_no_function(site, api, events):

@@ -35,8 +35,8 @@ from tests.conftest import (
     no_new_images,
     volume_names,
 )
-from tests.functional.conftest import until
 from tests.functional.downloads import npm_package, served
+from tests.waiting import until
 
 BIN = Path(sys.executable).parent
 SHIPPED = f"{IMAGES}shipped-"
