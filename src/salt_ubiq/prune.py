@@ -55,10 +55,12 @@ def prune(
     oldest = time.time() - days * _DAY
     if "leftovers" in kinds:
         removed["leftovers"] = builder.sites.remove_leftovers(test)
-    with builder.workspace.lock_if_free(AT_WORK) as nobody_is:
-        removed |= _prune_images(builder, kinds, oldest, test) if nobody_is else _spared(kinds)
-        if nobody_is and not test:
-            _forget_images_that_are_gone(builder)
+    if "images" in kinds or "shared" in kinds:
+        images = _prune_images(builder, kinds, oldest, test)
+        if "images" in kinds:
+            removed["images"] = [each.id for each in images if not each.references]
+        if "shared" in kinds:
+            removed["shared"] = [name for each in images for name in each.references]
     if "runtimes" in kinds:
         runtimes = builder.engine.volumes(runtime.NAME, oldest)
         removed["runtimes"] = _volumes_without_used(
@@ -69,31 +71,27 @@ def prune(
         removed["caches"] = _volumes_without_used(
             builder, builder.engine.volumes(prefix, oldest), test
         )
+    if not test:
+        _forget_images_that_are_gone(builder)
     return removed
-
-
-def _forget_images_that_are_gone(builder: Builder) -> None:
-    there = {each.id for each in builder.engine.images()}
-    for known in (builder.recipes, builder.parents, builder.registry.digests):
-        known.keep(there)
 
 
 def _prune_images(
     builder: Builder, kinds: Collection[str], oldest: float, test: bool
-) -> dict[str, list[str]]:
-    images = _without_used(builder, _candidates(builder, kinds, oldest), test)
-    names = {
-        "images": [each.id for each in images if not each.references],
-        "shared": [name for each in images for name in each.references],
-    }
-    return {kind: names[kind] for kind in names if kind in kinds}
+) -> list[ListedImage]:
+    with builder.workspace.lock_if_free(AT_WORK) as nobody_is:
+        if nobody_is:
+            return _without_used(builder, _candidates(builder, kinds, oldest), test)
+    log.warning("a build is at work: images and shared layers stay")
+    return []
 
 
-def _spared(kinds: Collection[str]) -> dict[str, list[str]]:
-    spared: dict[str, list[str]] = {kind: [] for kind in ("images", "shared") if kind in kinds}
-    if spared:
-        log.warning("a build is at work: images and shared layers stay")
-    return spared
+def _forget_images_that_are_gone(builder: Builder) -> None:
+    with builder.workspace.lock_if_free(AT_WORK) as nobody_is:
+        if nobody_is:
+            there = {each.id for each in builder.engine.images()}
+            for known in (builder.recipes, builder.parents, builder.registry.digests):
+                known.keep(there)
 
 
 def _candidates(builder: Builder, kinds: Collection[str], oldest: float) -> list[ListedImage]:

@@ -14,11 +14,10 @@ import shutil
 import tempfile
 import uuid
 from collections.abc import Iterable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
-from typing import IO
 
 log = logging.getLogger(__name__)
 
@@ -122,21 +121,19 @@ class Workspace:
             together with others who share it
         """
         how = fcntl.LOCK_SH if shared else fcntl.LOCK_EX
-        with self._lock_file(name) as handle:
+        with self._lock_path(name).open("w") as handle:
             if not _try_lock(handle.fileno(), how):
                 if waiting:
                     log.info("%s", waiting)
                 fcntl.flock(handle, how)
             yield
 
-    @contextmanager
-    def lock_if_free(self, name: str) -> Iterator[bool]:
+    def lock_if_free(self, name: str) -> AbstractContextManager[bool]:
         """Hold the lock of that name if nobody else does; yields whether that is so."""
-        with self._lock_file(name) as handle:
-            yield _try_lock(handle.fileno())
+        return _locked_if_free(self._lock_path(name))
 
-    def _lock_file(self, name: str) -> IO[str]:
-        return (self._locks / _file_name(name)).open("w")
+    def _lock_path(self, name: str) -> Path:
+        return self._locks / _file_name(name)
 
     @contextmanager
     def slot(self) -> Iterator[Slot]:
@@ -159,11 +156,8 @@ class Workspace:
     def _slot(self, number: int) -> Iterator[Slot | None]:
         path = self._slots / str(number)
         (path / "cache").mkdir(parents=True, exist_ok=True)
-        with (path / "lock").open("w") as handle:
-            if _try_lock(handle.fileno()):
-                yield Slot(f"{self.slot_prefix}{number}", path)
-            else:
-                yield None
+        with _locked_if_free(path / "lock") as is_ours:
+            yield Slot(f"{self.slot_prefix}{number}", path) if is_ours else None
 
     def _own_id(self) -> str:
         """Eight random digits that tell this workspace's containers from another's."""
@@ -178,6 +172,12 @@ class Workspace:
 
 def _file_name(name: str) -> str:
     return name.replace(os.sep, "_")
+
+
+@contextmanager
+def _locked_if_free(path: Path) -> Iterator[bool]:
+    with path.open("w") as handle:
+        yield _try_lock(handle.fileno())
 
 
 def _try_lock(descriptor: int, how: int = fcntl.LOCK_EX) -> bool:

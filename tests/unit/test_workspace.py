@@ -4,6 +4,7 @@ import logging
 import multiprocessing
 import threading
 from contextlib import contextmanager
+from functools import partial
 
 import pytest
 
@@ -16,17 +17,10 @@ SOON = 0.3
 LATE = 20
 
 
-def hold_lock(cachedir, name, started, held, release):
+def hold_lock(cachedir, name, started, held, release, shared=False):
     workspace = Workspace(cachedir)
     started.set()
-    with workspace.lock(name):
-        held.set()
-        release.wait(LATE)
-
-
-def hold_shared_lock(cachedir, name, started, held, release):
-    started.set()
-    with Workspace(cachedir).lock(name, shared=True):
+    with workspace.lock(name, shared=shared):
         held.set()
         release.wait(LATE)
 
@@ -36,6 +30,9 @@ def hold_slot(cachedir, _, started, held, release):
     with Workspace(cachedir).slot():
         held.set()
         release.wait(LATE)
+
+
+hold_shared_lock = partial(hold_lock, shared=True)
 
 
 class Other:
