@@ -5,11 +5,13 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 
+import docker
 from salt.exceptions import CommandExecutionError
 
 from tests.conftest import Host
@@ -38,6 +40,13 @@ def building(host: Host, function: str, *names: str) -> Iterator[BaseProcess]:
         if process.is_alive():
             os.killpg(process.pid, signal.SIGKILL)
         process.join()
+
+
+def wait_for_container(engine: docker.APIClient, process: BaseProcess, command: str) -> None:
+    """Wait until the build has a container that runs such a command."""
+    while not any(command in each["Command"] for each in engine.containers()):
+        assert process.is_alive()
+        time.sleep(0.05)
 
 
 def error(host: Host) -> Path:

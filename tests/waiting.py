@@ -11,15 +11,22 @@ LONGEST = 180  # seconds
 Answer = TypeVar("Answer")
 
 
-def until(answer: Callable[[], Answer]) -> Answer:
-    """Call ``answer`` until it returns something true without error, and return that."""
-    deadline = time.monotonic() + LONGEST
+def until(condition: Callable[[], Answer], seconds: float = LONGEST) -> Answer:
+    """Wait until it holds, and return what it returned; an error of its own is one."""
+    deadline = time.monotonic() + seconds
+    while not (found := condition()):
+        assert time.monotonic() < deadline
+        time.sleep(0.3)
+    return found
+
+
+def eventually(answer: Callable[[], Answer], seconds: float = LONGEST) -> Answer:
+    """Call ``answer`` until it returns without error, and return that."""
+    deadline = time.monotonic() + seconds
     while True:
         try:
-            if found := answer():
-                return found
-            assert time.monotonic() < deadline
+            return answer()
         except (OSError, AssertionError):
             if time.monotonic() > deadline:
                 raise
-        time.sleep(0.3)
+        time.sleep(0.2)

@@ -74,8 +74,8 @@ def test_no_permission_for_the_socket(web):
     queue = context.Queue()
     process = context.Process(target=connect, args=(queue,))
     process.start()
-    message = queue.get(timeout=120)
-    process.join(timeout=120)
+    message = queue.get(timeout=30)
+    process.join(timeout=30)
     assert "no permission to use the Docker engine" in message
     assert "add this user to the group docker" in message
 
@@ -199,10 +199,10 @@ def test_a_repository_that_docker_refuses(web):
 
 
 def test_a_build_that_takes_too_long(web):
-    web.file("web/init.sls", "sleep 300:\n  cmd.run: []\n")
+    web.file("web/init.sls", "sleep 60:\n  cmd.run: []\n")
     started = time.monotonic()
     assert "test-web: not done after 12 s" in failure_of(web, "test-web", timeout=12)
-    assert time.monotonic() - started < 120
+    assert time.monotonic() - started < 40
 
 
 def test_a_build_argument_that_the_build_sets_itself(web):

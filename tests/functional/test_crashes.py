@@ -11,7 +11,7 @@ from contextlib import closing
 import docker
 import pytest
 
-from tests.building import building, error
+from tests.building import building, error, wait_for_container
 from tests.conftest import BASE, IMAGES, build_leftovers, images_of_tests, shared_layers
 from tests.gate import Gate
 from tests.second_engine import second_engine, why_not
@@ -212,9 +212,7 @@ def test_a_killed_docker_build_leaves_the_old_base(host, engine):
     images = all_ids(engine)
     write_dockerfile("sleep 300")
     with building(host, "ubiq_docker.build_base", "test-small") as process:
-        while not any("sleep 300" in each["Command"] for each in engine.containers()):
-            assert process.is_alive()
-            time.sleep(0.05)
+        wait_for_container(engine, process, "sleep 300")
         os.killpg(process.pid, signal.SIGKILL)
     assert ids(engine) == [old] * len(TAGS)
 

@@ -8,7 +8,7 @@ import uuid
 import pytest
 from salt.exceptions import SaltInvocationError
 
-from tests.building import building
+from tests.building import building, wait_for_container
 from tests.conftest import BASE, DEBIAN, IMAGES, volume_names
 
 WEB = f"{IMAGES}web"
@@ -207,9 +207,7 @@ def test_a_build_at_work_keeps_all_images_and_layers(host, engine, build):
     build("two")
     host.file("web.sls", "sleep 300:\n  cmd.run\n")
     with building(host, "ubiq_docker.build_service", "test-web") as process:
-        while not any("sleep" in each["Command"] for each in engine.containers()):
-            assert process.is_alive()
-            time.sleep(0.05)
+        wait_for_container(engine, process, "sleep")
         before = there(engine)
         for test in (True, False):
             assert prune(host, "images", "shared", test=test) == {"images": [], "shared": []}

@@ -17,7 +17,7 @@ from salt.exceptions import CommandExecutionError
 from tests.conftest import Host, images_of_tests
 from tests.functional.conftest import running, with_shipped
 from tests.functional.downloads import served
-from tests.waiting import until
+from tests.waiting import eventually
 
 NETWORK = "salt-ubiq-test-moodle"
 REQUIRED = set(
@@ -117,12 +117,12 @@ def site(engine, moodle):
                 def ask(path, data=None):
                     try:
                         url = f"http://127.0.0.1:{port}{path}"
-                        with urllib.request.urlopen(url, data, timeout=60) as answer:
+                        with urllib.request.urlopen(url, data, timeout=20) as answer:
                             return Answer(answer.status, answer.read().decode())
                     except urllib.error.HTTPError as exc:
                         return Answer(exc.code, exc.read().decode())
 
-                until(lambda: ask("/theme.css"))
+                eventually(lambda: ask("/theme.css"))
                 if not arguments:
                     yield ask, None
                     return
@@ -137,7 +137,11 @@ def site(engine, moodle):
                     **arguments,
                 )
                 with app as app_container:
-                    until(lambda: ask("/index.php").status == 200)
+
+                    def answers():
+                        assert ask("/index.php").status == 200
+
+                    eventually(answers)
                     yield ask, app_container
         finally:
             engine.remove_network(network)
@@ -253,7 +257,7 @@ def test_debug_images_have_what_debugging_needs(moodle, run_in, engine):
             assert engine.exec_inspect(call)["ExitCode"] == 0, output
             return output
 
-        status = until(lambda: executed("curl", "-fsS", "http://127.0.0.1:8081/status"))
+        status = eventually(lambda: executed("curl", "-fsS", "http://127.0.0.1:8081/status"))
         assert "Active connections" in status
         assert "master process" in executed("ps", "ax")
         assert b"[debug]" in engine.logs(container)

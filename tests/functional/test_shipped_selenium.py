@@ -19,7 +19,7 @@ from selenium import webdriver
 from tests.conftest import BASE
 from tests.functional.conftest import running
 from tests.functional.downloads import npm_package, served
-from tests.waiting import until
+from tests.waiting import eventually
 
 NETWORK = "salt-ubiq-test-grid"
 OPTIONS = {"chrome": webdriver.ChromeOptions, "firefox": webdriver.FirefoxOptions}
@@ -102,12 +102,13 @@ def open_page(engine, started, hub_image, node_image, browser, hub_path=""):
     started(BASE, "web", command=["sh", "-c", page])
     hub = started(hub_image, "selenium-hub")
     hub_address = f"http://{address_of(engine, hub)}:4444"
-    until(lambda: urllib.request.urlopen(f"{hub_address}/status", timeout=20))
+    eventually(lambda: urllib.request.urlopen(f"{hub_address}/status", timeout=5), 60)
     node = started(node_image, "node")
 
-    until(
-        lambda: b"registered" in engine.logs(hub).lower() or b"added" in engine.logs(node).lower()
-    )
+    def registered():
+        assert b"registered" in engine.logs(hub).lower() or b"added" in engine.logs(node).lower()
+
+    eventually(registered, 60)
     driver = webdriver.Remote(f"{hub_address}{hub_path}", options=OPTIONS[browser]())
     try:
         driver.get("http://web/")
@@ -160,8 +161,9 @@ def test_a_node_takes_hub_screen_and_sessions_from_its_surroundings(
     node = started(
         image["image"], "node", environment=environment, command="selenium-node --port 5556"
     )
-    status = until(
-        lambda: urllib.request.urlopen(f"http://{address_of(engine, node)}:5556/status", timeout=20)
+    status = eventually(
+        lambda: urllib.request.urlopen(f"http://{address_of(engine, node)}:5556/status", timeout=5),
+        60,
     )
     assert json.load(status)["value"]["node"]["maxSessions"] == 3
     arguments = [line for *_, line in processes_of(engine, node)]

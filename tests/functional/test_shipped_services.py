@@ -7,7 +7,7 @@ import urllib.request
 
 from tests.conftest import BASE
 from tests.functional.conftest import running
-from tests.waiting import until
+from tests.waiting import eventually
 
 
 def test_moodle_web_serves_its_page_and_logs_to_the_container(shipped, engine, run_in):
@@ -20,7 +20,7 @@ def test_moodle_web_serves_its_page_and_logs_to_the_container(shipped, engine, r
 
     with running(engine, built["image"], ports=[80]) as container:
         port = engine.port(container, 80)[0]["HostPort"]
-        page = until(lambda: urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=20))
+        page = eventually(lambda: urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=5))
         assert b"<title>Moodle</title>" in page.read()
         assert b'"GET / HTTP/1.1" 200' in engine.logs(container, stderr=False)
         started = time.monotonic()
@@ -56,7 +56,11 @@ def test_postgresql_accepts_a_password_login_from_another_container(shipped, eng
                     engine.wait(client)
                     return engine.logs(client).decode().strip()
 
-            until(lambda: login("correct horse") == "42")
+            def succeeds():
+                printed = login("correct horse")
+                assert printed == "42", printed
+
+            eventually(succeeds)
             assert "password authentication failed" in login("wrong")
     finally:
         engine.remove_network(network)

@@ -441,7 +441,7 @@ def test_a_refused_order_is_in_the_masters_log(site, api, events, master):
     api.post(HOOK, UNKNOWN, api.login())
     ordered(events)
     log = Path(master.config["log_file"])
-    until(lambda: "the order of a webhook is refused: no image 'test-unk" in log.read_text())
+    until(lambda: "the order of a webhook is refused: no image 'test-unk" in log.read_text(), 10)
 
 
 def test_the_login_of_the_webhook_may_run_no_function(site, api, events):

@@ -76,7 +76,7 @@ def test_a_job_that_is_terminated_ends_its_builds(master, minion, base, images, 
     pillars, states = master.pillar_tree.base, master.state_tree.base
     with (
         states.temp_file("quick.sls", "/srv/one:\n  file.managed\n"),
-        states.temp_file("slow.sls", "sleep 300:\n  cmd.run: []\n"),
+        states.temp_file("slow.sls", "sleep 90:\n  cmd.run: []\n"),
         pillars.temp_file("top.sls", "base: {'*': [all]}\n"),
         pillars.temp_file("all.sls", f"#!json\n{json.dumps({'ubiq': catalogue})}"),
     ):
@@ -89,7 +89,7 @@ def test_a_job_that_is_terminated_ends_its_builds(master, minion, base, images, 
         )
         (job,) = salt.run("saltutil.running", minion_tgt=minion.id).data
         salt.run("saltutil.term_job", job["jid"], minion_tgt=minion.id)
-        until(lambda: not salt.run("saltutil.running", minion_tgt=minion.id).data)
+        until(lambda: not salt.run("saltutil.running", minion_tgt=minion.id).data, seconds=20)
     names = [each["Id"] for each in engine.containers(all=True)]
     assert container[0]["Id"] not in names
     assert not engine.images(f"{IMAGES}slow")

@@ -36,7 +36,7 @@ from tests.conftest import (
     volume_names,
 )
 from tests.functional.downloads import npm_package, served
-from tests.waiting import until
+from tests.waiting import eventually
 
 BIN = Path(sys.executable).parent
 SHIPPED = f"{IMAGES}shipped-"
@@ -226,7 +226,7 @@ def stack(built, checkout):
         table = f"CREATE TABLE mdl_course AS SELECT '{TITLE}' AS fullname"
         psql = f'PGPASSWORD=$MOODLE_PASSWORD psql -h localhost -U moodle -c "{table}"'
         stack.compose("exec", "-T", "postgresql", "sh", "-c", psql)
-        until(lambda: stack.page("/limit.php"))
+        eventually(lambda: stack.page("/limit.php"))
         yield stack
     finally:
         stack.compose("logs", "--no-color", "--tail=20")
