@@ -58,11 +58,13 @@ def test_every_tag_points_to_the_image_and_it_is_labelled(context, engine):
         assert image["Config"]["Labels"]["org.salt-ubiq.image"] == "test-small"
 
 
-def test_a_base_says_what_it_was_built_from_and_when(host, engine):
+def test_a_base_says_what_it_was_built_from_and_when(host, engine, image_of):
     """Of several stages, the last one's; a line that only begins like a FROM is none."""
+    # Named, so that what the first stage leaves in the engine's cache is known to be a test's.
+    first = image_of(f"FROM {DEBIAN}\nLABEL org.salt-ubiq.image=test-first\n", "first")
     host.file(
         "context/Dockerfile",
-        f"FROM {DEBIAN} AS made\nRUN echo one > /srv/one\n"
+        f"FROM {first} AS made\nRUN echo one > /srv/one\n"
         f"FROM {BASE} AS last\nCOPY --from=made /srv/one /srv/one\n"
         "RUN echo \\\n  FROM nowhere > /srv/two\nFROM last\nLABEL of=test\n",
     )
