@@ -1,12 +1,15 @@
 # `make demo` builds a base and a service container, `make test` runs every test.
-.PHONY: demo test lint types unit functional integration setup clean
+.PHONY: demo test lint types unit functional integration test-tools setup clean
 
 VENV := .venv/bin
+# Side by side, and in the end what took longest.
+PYTEST := $(VENV)/pytest --numprocesses auto --durations 25
 
 demo: setup .venv/package
 	tools/demo
 
-test: setup .venv/dev lint types unit functional integration
+test: setup .venv/dev lint types unit test-tools
+	$(PYTEST) tests/integration tests/functional
 
 lint: .venv/dev
 	$(VENV)/ruff format --check
@@ -19,13 +22,14 @@ types: .venv/dev
 unit: .venv/dev
 	$(VENV)/pytest -p no:salt-factories-event-listener tests/unit
 
-functional: setup .venv/dev
-	tools/host-tools --tests
-	$(VENV)/pytest -p no:salt-factories-event-listener tests/functional
+functional: setup .venv/dev test-tools
+	$(PYTEST) tests/functional
 
-integration: setup .venv/dev
+integration: setup .venv/dev test-tools
+	$(PYTEST) tests/integration
+
+test-tools:
 	tools/host-tools --tests
-	$(VENV)/pytest tests/integration
 
 setup:
 	tools/host-tools

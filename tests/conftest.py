@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -18,7 +19,12 @@ import salt.config
 import salt.loader
 import salt.pillar
 
+from tests import first_images, own_host, salt_loaders
+from tests.dockerd import Dockerd
+from tests.side_by_side import SideBySide, place
+
 REPOSITORY = Path(__file__).parent.parent
+UNIT = REPOSITORY / "tests" / "unit"
 # Whatever tests make on the engine bears one of these.
 IMAGES = "salt-ubiq-test/"
 NAMES = "test-"
@@ -26,16 +32,68 @@ DEBIAN = "debian:12-slim"
 BASE = f"{IMAGES}debian-python:12"
 
 
-def pytest_configure() -> None:
-    """Hear Ctrl-C, which a shell keeps from what a script runs in the background."""
+_own_engine = pytest.StashKey[Dockerd]()
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_configure(config: pytest.Config) -> None:
+    """Before any thread or server is there: where this process runs tests, and how."""
+    # A shell keeps Ctrl-C from what a script runs in the background.
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+    salt_loaders.list_directories_once()
+    runs_tests = hasattr(config, "workerinput") or config.getoption("numprocesses") is None
+    wants_engine = not all(_path(each).is_relative_to(UNIT) for each in config.args)
+    if runs_tests and wants_engine and not own_host.why_not():
+        config.stash[_own_engine] = own_host.become()
+
+
+def _path(argument: str) -> Path:
+    return Path(argument.partition("::")[0]).resolve()
+
+
+def pytest_xdist_auto_num_workers() -> int:
+    """One more than processors, for the time in which all wait for something."""
+    return 1 if own_host.why_not() else 1 + (os.cpu_count() or 1)
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> SideBySide:
+    """A file or folder per process."""
+    return SideBySide(config, log)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """First what takes longest."""
+    items.sort(key=lambda item: place(item.nodeid))
 
 
 @pytest.fixture(scope="session")
-def engine() -> Iterator[docker.APIClient]:
-    """The engine's API; afterwards, no volume is left that builds of tests have made."""
-    client = docker.APIClient(version="auto")
+def engine(
+    request: pytest.FixtureRequest,
+    tmp_path_factory: pytest.TempPathFactory,
+    cachedir: Path,
+    grains: dict[str, Any],
+) -> Iterator[docker.APIClient]:
+    """
+    The API of this process's own engine, or of the one that anybody would use here.
+
+    There, no volume is left afterwards that builds of tests have made.
+    """
+
+    def make_first_images() -> None:
+        host = Host(tmp_path_factory.mktemp("first"), cachedir, grains)
+        host.file("first.sls", "/srv/first:\n  file.managed\n")
+        first = {"repository": f"{IMAGES}first", "base": "test-base", "mods": ["first"]}
+        host.catalogue(**{"test-first": first})
+        host.call("ubiq_docker.build_service", "test-first", package_cache=False)
+        client = docker.APIClient(version="auto")
+        client.remove_image(f"{IMAGES}first")
+        client.close()
+
+    if own := request.config.stash.get(_own_engine, None):
+        saved = request.config.cache.mkdir("engine")
+        first_images.start(own, saved, make_first_images)
+    client = docker.from_env(version="auto").api
     had = volume_names(client)
     yield client
     for name in volume_names(client) - had:
@@ -136,7 +194,10 @@ class Host:
         target.write_text(dedent(text))
 
     def pillar(self, pillar: Mapping[str, Any]) -> None:
-        """Set the whole pillar."""
+        """Set the whole pillar; states are applied once, where its catalogue doesn't say twice."""
+        if "ubiq" in pillar:
+            defaults = {"converged": False, **pillar["ubiq"].get("defaults", {})}
+            pillar = {**pillar, "ubiq": {**pillar["ubiq"], "defaults": defaults}}
         self.pillar_root.mkdir(parents=True, exist_ok=True)
         (self.pillar_root / "top.sls").write_text("base: {'*': [all]}\n")
         (self.pillar_root / "all.sls").write_text("#!json\n" + json.dumps(pillar))
@@ -147,7 +208,9 @@ class Host:
         self.pillar({"ubiq": catalogue})
 
     def call(self, function: str, *args: Any, **kwargs: Any) -> Any:
-        """Call an execution function, as salt-call does."""
+        """Call an execution function, as salt-call does; an image of no catalogue is built once."""
+        if function == "ubiq_docker.build_service" and "base" in kwargs:
+            kwargs = {"converged": False, **kwargs}
         return self.modules[function](*args, **kwargs)
 
     @property

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import socket
 import threading
@@ -11,11 +12,22 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-ENGINE = "unix:///var/run/docker.sock"
+ENGINE = os.environ.get("DOCKER_HOST", "unix:///var/run/docker.sock")
 _CHUNK = 65536
 _QUIET = 0.05  # seconds, after which a request has come whole
 
 Moment = Literal["before", "during", "after"]
+
+
+def connected(url: str) -> socket.socket:
+    """A connection to an engine, at the address of a socket or of a port."""
+    scheme, _, place = url.partition("://")
+    if scheme == "unix":
+        connection = socket.socket(socket.AF_UNIX)
+        connection.connect(place)
+        return connection
+    host, _, port = place.rpartition(":")
+    return socket.create_connection((host, int(port)))
 
 
 @dataclass
@@ -45,7 +57,7 @@ class Gate:
     def __init__(self, directory: Path, engine: str = ENGINE) -> None:
         path = str(directory / "gate")
         self.url = f"unix://{path}"
-        self._engine = engine.removeprefix("unix://")
+        self._engine = engine
         self._stop: _Stop | None = None
         self._lock = threading.Lock()
         self._server = socket.socket(socket.AF_UNIX)
@@ -81,9 +93,9 @@ class Gate:
     def _accept(self) -> None:
         with suppress(OSError):
             while True:
-                client, engine = self._server.accept()[0], socket.socket(socket.AF_UNIX)
+                client = self._server.accept()[0]
                 try:
-                    engine.connect(self._engine)
+                    engine = connected(self._engine)
                 except OSError:  # it was stopped
                     client.close()
                     continue

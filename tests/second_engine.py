@@ -9,67 +9,46 @@ import random
 import shutil
 import subprocess
 import tempfile
-import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
-import docker
-import docker.errors
+from tests.dockerd import Dockerd
 
 # Networks that are for tests alone (RFC 2544).
 _NETWORKS = ipaddress.ip_network("198.18.0.0/15")
 _BITS = 30
-_SECONDS_TO_START = 120
 
 
+@dataclass(frozen=True)
 class SecondEngine:
     """
-    url
-        of its API
+    engine
+        the engine
 
     gateway
         the address that this host has for it
     """
 
-    def __init__(self, directory: Path, namespace: str, gateway: str) -> None:
-        self.gateway = gateway
-        self.url = f"unix://{directory}/socket"
-        self._directory = directory
-        self._namespace = namespace
-        self._process: subprocess.Popen[bytes] | None = None
+    engine: Dockerd
+    gateway: str
 
-    def start(self) -> None:
-        """Start it, with what it had when it was killed, and wait until it answers."""
-        directory = self._directory
-        # The IDs of processes in there are those of others by now.
-        (directory / "pid").unlink(missing_ok=True)
-        shutil.rmtree(directory / "exec", ignore_errors=True)
-        command = [
-            *("unshare", "--mount", "--propagation", "private"),
-            *("--pid", "--fork", "--kill-child", "--mount-proc"),
-            *("nsenter", f"--net=/run/netns/{self._namespace}"),
-            *("dockerd", "--host", self.url, "--bridge", "none", "--iptables=false"),
-            *("--pidfile", f"{directory}/pid"),
-            *("--data-root", f"{directory}/data", "--exec-root", f"{directory}/exec"),
-        ]
-        log = directory / "log"
-        with log.open("a") as handle:
-            self._process = subprocess.Popen(command, stdout=handle, stderr=subprocess.STDOUT)
-        _wait_for(self.url, self._process, log)
-
-    def kill(self) -> None:
-        """End it at once, and all its containers."""
-        if self._process:
-            self._process.kill()
-            self._process.wait()
+    @property
+    def url(self) -> str:
+        """The address of its API."""
+        return self.engine.url
 
 
 def why_not() -> str:
     """Why this host can't have a second engine, ``""`` if it can."""
     if os.geteuid() != 0:
         return "a second engine needs root"
-    missing = [each for each in ("ip", "unshare", "nsenter", "dockerd") if not shutil.which(each)]
+    missing = [
+        each
+        for each in ("ip", "setpriv", "unshare", "nsenter", "dockerd")
+        if not shutil.which(each)
+    ]
     return f"a second engine needs {', '.join(missing)}" if missing else ""
 
 
@@ -84,10 +63,20 @@ def second_engine() -> Iterator[SecondEngine]:
     with ExitStack() as stack:
         directory = Path(tempfile.mkdtemp(prefix="second-engine-"))
         stack.callback(shutil.rmtree, directory)
-        engine = SecondEngine(directory, *stack.enter_context(_network()))
+        namespace, gateway = stack.enter_context(_network())
+        engine = Dockerd(
+            f"unix://{directory}/socket",
+            directory / "pid",
+            directory / "log",
+            [
+                *("--bridge", "none", "--iptables=false"),
+                *("--data-root", f"{directory}/data", "--exec-root", f"{directory}/exec"),
+            ],
+            within=["nsenter", f"--net=/run/netns/{namespace}"],
+        )
         stack.callback(engine.kill)
         engine.start()
-        yield engine
+        yield SecondEngine(engine, gateway)
 
 
 @contextmanager
@@ -120,18 +109,6 @@ def _free_network() -> ipaddress.IPv4Network:
     networks = list(_NETWORKS.subnets(new_prefix=_BITS))
     random.shuffle(networks)
     return next(each for each in networks if not any(address in each for address in taken))
-
-
-def _wait_for(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
-    deadline = time.monotonic() + _SECONDS_TO_START
-    while True:
-        try:
-            docker.APIClient(base_url=url, version="auto").close()
-            return
-        except docker.errors.DockerException:
-            assert process.poll() is None, log.read_text()
-            assert time.monotonic() < deadline, log.read_text()
-            time.sleep(0.2)
 
 
 def _ip(*arguments: str) -> None:

@@ -292,9 +292,9 @@ def test_a_build_whose_engine_is_stopped_leaves_old_tags_or_new(host, other, tmp
         with building(host, "ubiq_docker.build_service", "test-web") as process:
             with gate.stopping(pattern, nth, "during") as reached:
                 assert reached.wait(LONGEST)
-                other.kill()
+                other.engine.kill()
             process.join(LONGEST)
-        other.start()
+        other.engine.start()
         assert process.exitcode == 0
         assert "engine" in error(host).read_text()
         assert [*{*ids(engine)} - {*old}] == [] or request_.startswith("moving")
