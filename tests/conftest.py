@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import signal
 from collections.abc import Iterator, Mapping
@@ -15,6 +16,7 @@ import docker
 import docker.errors
 import docker.types
 import pytest
+import salt._logging
 import salt.config
 import salt.loader
 import salt.pillar
@@ -42,6 +44,9 @@ def pytest_configure(config: pytest.Config) -> None:
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
     salt_loaders.list_directories_once()
+    # Salt keeps what is logged for a config that no test has, at levels that no test reads.
+    salt._logging.shutdown_temp_handler()
+    logging.getLogger().setLevel(logging.INFO)
     runs_tests = hasattr(config, "workerinput") or config.getoption("numprocesses") is None
     wants_engine = not all(_path(each).is_relative_to(UNIT) for each in config.args)
     if runs_tests and wants_engine and not own_host.why_not():
@@ -202,10 +207,12 @@ class Host:
         (self.pillar_root / "top.sls").write_text("base: {'*': [all]}\n")
         (self.pillar_root / "all.sls").write_text("#!json\n" + json.dumps(pillar))
 
-    def catalogue(self, runtime: Any = True, **services: Any) -> None:
+    def catalogue(
+        self, runtime: Any = True, defaults: Mapping[str, Any] | None = None, **services: Any
+    ) -> None:
         """Set a catalogue with the tests' base and these services, and no more pillar."""
-        catalogue = {"runtime": runtime, "bases": {"test-base": self.base}, "services": services}
-        self.pillar({"ubiq": catalogue})
+        images = {"bases": {"test-base": self.base}, "services": services}
+        self.pillar({"ubiq": {"runtime": runtime, "defaults": defaults or {}, **images}})
 
     def call(self, function: str, *args: Any, **kwargs: Any) -> Any:
         """Call an execution function, as salt-call does; an image of no catalogue is built once."""

@@ -61,7 +61,7 @@ def second_engine() -> Iterator[SecondEngine]:
     and its own mounts and processes, so that nothing of it is left when it is killed.
     """
     with ExitStack() as stack:
-        directory = Path(tempfile.mkdtemp(prefix="second-engine-"))
+        directory = Path(tempfile.mkdtemp(prefix="second-engine-", dir="/run"))
         stack.callback(shutil.rmtree, directory)
         namespace, gateway = stack.enter_context(_network())
         engine = Dockerd(

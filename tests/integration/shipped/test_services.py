@@ -6,19 +6,19 @@ import time
 import urllib.request
 
 from tests.conftest import BASE
-from tests.functional.conftest import running
+from tests.containers import running
 from tests.waiting import eventually
 
 
-def test_moodle_web_serves_its_page_and_logs_to_the_container(shipped, engine, run_in):
-    built = shipped.call("ubiq_docker.build_service", "test-moodle-web")
-    assert engine.inspect_image(built["id"])["Config"]["Cmd"] == ["nginx", "-g", "daemon off;"]
-    size = {name: engine.inspect_image(name)["Size"] for name in (built["id"], BASE)}
-    assert run_in(built["image"], "ls", "/var/lib/apt/lists") == ""
-    assert ".deb" not in run_in(built["image"], "ls", "/var/cache/apt/archives")
-    assert size[built["id"]] - size[BASE] < 160_000_000
+def test_moodle_web_serves_its_page_and_logs_to_the_container(built, engine, run_in):
+    web = built["test-moodle-web"]
+    assert engine.inspect_image(web["id"])["Config"]["Cmd"] == ["nginx", "-g", "daemon off;"]
+    size = {name: engine.inspect_image(name)["Size"] for name in (web["id"], BASE)}
+    assert run_in(web["image"], "ls", "/var/lib/apt/lists") == ""
+    assert ".deb" not in run_in(web["image"], "ls", "/var/cache/apt/archives")
+    assert size[web["id"]] - size[BASE] < 160_000_000
 
-    with running(engine, built["image"], ports=[80]) as container:
+    with running(engine, web["image"], ports=[80]) as container:
         port = engine.port(container, 80)[0]["HostPort"]
         page = eventually(lambda: urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=5))
         assert b"<title>Moodle</title>" in page.read()
@@ -29,9 +29,9 @@ def test_moodle_web_serves_its_page_and_logs_to_the_container(shipped, engine, r
         assert engine.inspect_container(container)["State"]["ExitCode"] == 0
 
 
-def test_postgresql_accepts_a_password_login_from_another_container(shipped, engine):
-    built = shipped.call("ubiq_docker.build_service", "test-postgresql")
-    config = engine.inspect_image(built["id"])["Config"]
+def test_postgresql_accepts_a_password_login_from_another_container(built, engine):
+    postgresql = built["test-postgresql"]
+    config = engine.inspect_image(postgresql["id"])["Config"]
     assert config["User"] == "postgres"
     assert config["Volumes"] == {"/var/lib/postgresql/data": {}}
 
@@ -39,7 +39,7 @@ def test_postgresql_accepts_a_password_login_from_another_container(shipped, eng
     try:
         with running(
             engine,
-            built["image"],
+            postgresql["image"],
             name="salt-ubiq-test-database",
             network="salt-ubiq-test",
             environment={"MOODLE_PASSWORD": "correct horse"},
@@ -48,7 +48,7 @@ def test_postgresql_accepts_a_password_login_from_another_container(shipped, eng
             def login(password):
                 with running(
                     engine,
-                    built["image"],
+                    postgresql["image"],
                     network="salt-ubiq-test",
                     environment={"PGPASSWORD": password},
                     command="psql -h salt-ubiq-test-database -U moodle -tAc 'select 6 * 7'",
@@ -66,8 +66,8 @@ def test_postgresql_accepts_a_password_login_from_another_container(shipped, eng
         engine.remove_network(network)
 
 
-def test_postgresql_without_its_password_says_what_is_missing(shipped, engine):
-    built = shipped.call("ubiq_docker.build_service", "test-postgresql")
-    with running(engine, built["image"]) as container:
+def test_postgresql_without_its_password_says_what_is_missing(built, engine):
+    postgresql = built["test-postgresql"]
+    with running(engine, postgresql["image"]) as container:
         assert engine.wait(container)["StatusCode"] != 0
         assert b"MOODLE_PASSWORD" in engine.logs(container)

@@ -14,9 +14,8 @@ from contextlib import contextmanager
 import pytest
 from salt.exceptions import CommandExecutionError
 
-from tests.conftest import Host, images_of_tests
-from tests.functional.conftest import running, with_shipped
-from tests.functional.downloads import served
+from tests.containers import running
+from tests.downloads import served
 from tests.waiting import eventually
 
 NETWORK = "salt-ubiq-test-moodle"
@@ -76,29 +75,20 @@ def archive(files, secret=None):
     return buffer.getvalue()
 
 
-@pytest.fixture(scope="module")
-def moodle(engine, base, cachedir, grains, tmp_path_factory):
-    """``moodle(name)``: the shipped service of that name, built once; returns its reference."""
-    before = {image["Id"] for image in images_of_tests(engine)}
-    host = with_shipped(Host(tmp_path_factory.mktemp("moodle"), cachedir, grains))
-    built = {}
-
-    def build(name):
-        if name not in built:
-            service = host.call("ubiq_docker.build_service", f"test-{name}", pillar=PILLAR)
-            assert service["warnings"] == []
-            built[name] = service["image"]
-        return built[name]
-
-    yield build
-    new = [image for image in images_of_tests(engine) if image["Id"] not in before]
-    for image in sorted(new, key=lambda image: image["Created"], reverse=True):
-        for reference in image["RepoTags"] or [image["Id"]]:
-            engine.remove_image(reference, force=True)
+@pytest.fixture
+def web(with_pillar):
+    """The web server with that pillar."""
+    return with_pillar("moodle-web", ["web-moodle"], PILLAR)
 
 
 @pytest.fixture
-def site(engine, moodle):
+def app(with_pillar):
+    """The app with that pillar."""
+    return with_pillar("moodle-app", ["app-moodle"], PILLAR)
+
+
+@pytest.fixture
+def site(engine, web, app):
     """
     ``with site(**arguments) as (ask, app):`` runs the web server and, where it is given
     arguments, the app, on a network of their own; ``ask(path, data)`` returns the answer.
@@ -107,11 +97,9 @@ def site(engine, moodle):
     @contextmanager
     def run(**arguments):
         network = engine.create_network(NETWORK)["Id"]
-        web = running(
-            engine, moodle("moodle-web"), network=NETWORK, files=archive(CODE), ports=[80]
-        )
+        web_server = running(engine, web, network=NETWORK, files=archive(CODE), ports=[80])
         try:
-            with web as container:
+            with web_server as container:
                 port = engine.port(container, 80)[0]["HostPort"]
 
                 def ask(path, data=None):
@@ -126,9 +114,9 @@ def site(engine, moodle):
                 if not arguments:
                     yield ask, None
                     return
-                app = running(
+                app_server = running(
                     engine,
-                    moodle("moodle-app"),
+                    app,
                     network=NETWORK,
                     networking_config=engine.create_networking_config(
                         {NETWORK: engine.create_endpoint_config(aliases=["moodle-app"])}
@@ -136,7 +124,7 @@ def site(engine, moodle):
                     files=archive(CODE),
                     **arguments,
                 )
-                with app as app_container:
+                with app_server as app_container:
 
                     def answers():
                         assert ask("/index.php").status == 200
@@ -186,20 +174,20 @@ def test_each_request_has_its_lanes_limits(site, engine):
         assert engine.inspect_container(app)["State"]["ExitCode"] == 0
 
 
-def test_pillar_adds_lanes_before_the_others_and_takes_them_away(moodle, run_in):
-    config = run_in(moodle("moodle-web"), "cat", "/etc/nginx/sites-enabled/moodle.conf")
+def test_pillar_adds_lanes_before_the_others_and_takes_them_away(web, run_in):
+    config = run_in(web, "cat", "/etc/nginx/sites-enabled/moodle.conf")
     lanes = [line.split()[-1] for line in config.splitlines() if "# The lane" in line]
     assert lanes == ["own.", "slow.", "fast."]
     assert "memory_limit=99M" in config
 
 
 @pytest.fixture
-def said(engine, moodle):
+def said(engine, app):
     """``said(*command)``: the app's exit status for a command, and what it printed."""
 
     def run(*command, files=CODE, secret=None):
         arguments = {"command": list(command), "files": archive(files, secret)}
-        with running(engine, moodle("moodle-app"), **arguments) as container:
+        with running(engine, app, **arguments) as container:
             status = engine.wait(container)["StatusCode"]
             return status, engine.logs(container).decode()
 
@@ -231,17 +219,18 @@ def test_moodle_cron_runs_moodles_own_unprivileged(said):
     assert "no Moodle in /var/www/moodle" in printed
 
 
-def test_app_has_what_moodle_requires_and_no_systemd(moodle, run_in, engine):
-    modules = run_in(moodle("moodle-app"), "php", "-m").lower().split()
+def test_app_has_what_moodle_requires_and_no_systemd(built, run_in, engine):
+    app = built["test-moodle-app"]["image"]
+    modules = run_in(app, "php", "-m").lower().split()
     assert set(modules) >= REQUIRED
     assert "opcache" in modules  # [Zend Modules] Zend OPcache
-    assert "systemd" not in run_in(moodle("moodle-app"), "ls", "/lib/systemd").split()
-    config = engine.inspect_image(moodle("moodle-app"))["Config"]
+    assert "systemd" not in run_in(app, "ls", "/lib/systemd").split()
+    config = engine.inspect_image(app)["Config"]
     assert (config["User"], config["Volumes"]) == ("www-data", {"/var/lib/moodle": {}})
 
 
-def test_debug_images_have_what_debugging_needs(moodle, run_in, engine):
-    app = moodle("moodle-app-debug")
+def test_debug_images_have_what_debugging_needs(built, run_in, engine):
+    app = built["test-moodle-app-debug"]["image"]
     found = run_in(app, "php", "-r", "echo json_encode(ini_get_all(null, false));")
     values = json.loads(found)
     assert values["xdebug.mode"] == "develop,debug"
@@ -249,7 +238,7 @@ def test_debug_images_have_what_debugging_needs(moodle, run_in, engine):
     assert "$CFG->debug = 32767;" in run_in(app, "cat", "/etc/moodle/config.d/debug.php")
     assert "strace" in run_in(app, "strace", "--version")
 
-    with running(engine, moodle("moodle-web-debug")) as container:
+    with running(engine, built["test-moodle-web-debug"]["image"]) as container:
 
         def executed(*command):
             call = engine.exec_create(container, list(command))["Id"]
@@ -269,83 +258,26 @@ STAND_IN = """#!/usr/bin/env php
 """
 
 
-def componentmgr(host, **pillar):
-    """Build an image with that pillar of the state; return its reference."""
-    return host.call(
-        "ubiq_docker.build_service",
-        "salt-ubiq-test/build",
-        mods=["moodle-componentmgr"],
-        base="test-base",
-        pillar={"moodle-componentmgr": pillar},
-    )["image"]
-
-
-def test_componentmgr_runs_beside_composer_and_git(shipped, engine, run_in, tmp_path):
+def test_componentmgr_runs_beside_composer_and_git(with_pillar, engine, run_in, tmp_path):
     (tmp_path / "componentmgr.phar").write_text(STAND_IN)
     sha256 = hashlib.sha256(STAND_IN.encode()).hexdigest()
     with served(engine, tmp_path) as address:
-        source = f"{address}/componentmgr.phar"
-        image = componentmgr(shipped, source=source, source_hash=sha256)
+        source = {"source": f"{address}/componentmgr.phar", "source_hash": sha256}
+        mods = ["moodle-componentmgr"]
+        image = with_pillar("moodle-build", mods, {"moodle-componentmgr": source})
     assert run_in(image, "componentmgr") == "ComponentManager with curl dom mbstring zip"
     assert "Composer version 2" in run_in(image, "composer", "--version")
     assert "git version 2" in run_in(image, "git", "--version")
 
 
-def test_componentmgr_that_cannot_be_had_names_the_pillar_keys(shipped, engine, tmp_path):
+def test_componentmgr_that_cannot_be_had_names_the_pillar_keys(with_pillar, engine, tmp_path):
     (tmp_path / "another.phar").write_text("another")
     with served(engine, tmp_path) as address:
-        for source in (f"{address}/another.phar", "http://nowhere.invalid/componentmgr.phar"):
+        for url in (f"{address}/another.phar", "http://nowhere.invalid/componentmgr.phar"):
+            source = {"source": url, "source_hash": "0" * 64}
             with pytest.raises(
                 CommandExecutionError, match="set pillar moodle-componentmgr:source to"
             ):
-                componentmgr(shipped, source=source, source_hash="0" * 64)
-
-
-@pytest.mark.parametrize(
-    "mod, pillar, mistake",
-    [
-        (
-            "moodle-componentmgr",
-            {"moodle-componentmgr": {"source": "https://example.org/c.phar"}},
-            "moodle-componentmgr:source_hash is missing",
-        ),
-        (
-            "web-moodle",
-            {"nginx": {"servers": {"one": {"app": "moodle-app"}}}},
-            "nginx:servers:one:app: moodle-app is not HOST:PORT",
-        ),
-        (
-            "web-moodle",
-            {
-                "nginx": {
-                    "servers": {"one": {"app": True, "lanes": {"fast": {"php": {"precision": 3}}}}}
-                }
-            },
-            "nginx:servers:one:lanes:fast:php: sets .*precision.* have to set the same",
-        ),
-        (
-            "web-moodle",
-            {"nginx": {"servers": {"one": {"app": True, "lanes": {"own": {"timeout": 3}}}}}},
-            "nginx:servers:one:lanes:own: needs a location",
-        ),
-        (
-            "app-moodle",
-            {"moodle": {"config": {"dbpass": "secret"}}},
-            "moodle:config:dbpass: no password in pillar",
-        ),
-        (
-            "app-moodle",
-            {"moodle": {"config": {"directorypermissions": 1528}}},
-            "moodle:config:directorypermissions: 1528 is not octal",
-        ),
-    ],
-)
-def test_a_mistake_in_pillar_is_told_with_its_place(shipped, mod, pillar, mistake):
-    with pytest.raises(CommandExecutionError, match=mistake):
-        shipped.call(
-            "ubiq_docker.build_service",
-            "salt-ubiq-test/mistake",
-            mods=[mod],
-            base="test-base",
-            pillar=pillar,
-        )
+                with_pillar(
+                    "moodle-build", ["moodle-componentmgr"], {"moodle-componentmgr": source}
+                )

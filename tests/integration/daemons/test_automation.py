@@ -5,9 +5,7 @@ master, minion, salt-api and registry. Everything listens on the loopback.
 
 from __future__ import annotations
 
-import hashlib
 import json
-import shutil
 import ssl
 import subprocess
 import sys
@@ -16,143 +14,23 @@ import urllib.request
 from pathlib import Path
 
 import pytest
-import salt.utils.yaml
-from pytestshellutils.utils.ports import get_unused_localhost_port
-from saltfactories.utils import random_string
 
-from tests.certificates import self_signed
-from tests.conftest import BASE_DECLARATION, IMAGES, REPOSITORY
-from tests.integration.test_farm import Events
+from tests.conftest import IMAGES
+from tests.integration.daemons.conftest import PASSWORD, USER, service
 from tests.registry_server import RegistryServer
 from tests.waiting import until
 
 SALT_CALL = str(Path(sys.executable).parent / "salt-call")
-WEBHOOK = REPOSITORY / "docs" / "webhook"
-USER, PASSWORD = "ubiq-ci", "a long random text"
 WEB, DB = f"{IMAGES}web", f"{IMAGES}db"
 
 
-def service(name, **more):
-    return {"repository": f"{IMAGES}{name}", "base": "test-base", "mods": [name], **more}
-
-
-@pytest.fixture(scope="module")
-def certificate(tmp_path_factory):
-    return self_signed(tmp_path_factory.mktemp("tls"), "127.0.0.1")
-
-
-@pytest.fixture(scope="module")
-def master(salt_factories, certificate, tmp_path_factory):
-    """A master with the config that docs/ has for webhooks, its places being the test's."""
-    crt, key = certificate
-    users = tmp_path_factory.mktemp("master") / "users"
-    users.write_text(f"{USER}:{hashlib.sha512(PASSWORD.encode()).hexdigest()}\n")
-    config = salt.utils.yaml.safe_load((WEBHOOK / "master.conf").read_text())
-    config["rest_cherrypy"] |= {
-        "host": "127.0.0.1",
-        "port": get_unused_localhost_port(),
-        "ssl_crt": str(crt),
-        "ssl_key": str(key),
-    }
-    config["external_auth"]["file"]["^filename"] = str(users)
-    ((tag, _),) = config["reactor"][0].items()
-    config["reactor"] = [{tag: [str(WEBHOOK / "ubiq.sls")]}]
-    overrides = {
-        **config,
-        "interface": "127.0.0.1",
-        "auto_accept": True,
-        "fileserver_list_cache_time": 0,
-    }
-    factory = salt_factories.salt_master_daemon(random_string("auto-"), overrides=overrides)
-    with factory.started(start_timeout=120):
-        target = Path(factory.state_tree.base.write_path, "_docker")
-        shutil.copytree(REPOSITORY / "_docker", target)
-        yield factory
-        shutil.rmtree(target)
-
-
-@pytest.fixture(scope="module")
-def minion(master, tmp_path_factory):
-    returns = tmp_path_factory.mktemp("minion") / "returns"
-    overrides = {"rawfile_json.filename": str(returns), "loop_interval": 1}
-    factory = master.salt_minion_daemon(random_string("automatic-"), overrides=overrides)
-    with factory.started(start_timeout=120):
-        yield factory
-    shutil.rmtree(factory.config["cachedir"], ignore_errors=True)
-
-
-class Site:
-    """What the master has for its minion, and for itself."""
-
-    def __init__(self, master, minion):
-        self.salt = master.salt_cli()
-        self._states = Path(master.state_tree.base.write_path)
-        self._pillar = Path(master.pillar_tree.base.write_path)
-        self._minion = minion.id
-        self.returns = Path(minion.config["rawfile_json.filename"])
-        self._written = []
-
-    def state(self, path, text):
-        self._write(self._states / path, text)
-
-    def pillar(self, registry=None, schedule=None, **services):
-        images = {
-            "bases": {"test-base": BASE_DECLARATION},
-            "services": services,
-            "pillar_keys": {"web": [], "db": []},  # a schedule in pillar is nothing to them
-        }
-        if registry:
-            images["registry"] = registry
-        pillar = {"ubiq": images, "schedule": schedule or {}}
-        self._write(self._pillar / "top.sls", "base: {'*': [all]}\n")
-        self._write(self._pillar / "all.sls", "#!json\n" + json.dumps(pillar))
-        assert self.call("saltutil.refresh_pillar", wait=True)
-
-    def highstate(self, sls, **kwargs):
-        """What the states return, by their IDs."""
-        self.state("top.sls", "base: {'*': [images]}\n")
-        self.state("images.sls", "#!json\n" + json.dumps(sls))
-        return self.states_of(self.call("state.highstate", **kwargs))
-
-    @staticmethod
-    def states_of(returned):
-        assert isinstance(returned, dict), returned
-        return {each["__id__"]: each for each in returned.values()}
-
-    def call(self, function, *args, **kwargs):
-        return self.salt.run(function, *args, minion_tgt=self._minion, _timeout=180, **kwargs).data
-
-    def returned(self, job):
-        """What the file has that the returner writes, of a scheduled job."""
-        lines = self.returns.read_text().splitlines() if self.returns.exists() else ()
-        return [each for each in map(json.loads, lines) if each["schedule"] == job]
-
-    def close(self):
-        self.pillar()
-        for path in self._written:
-            path.unlink(missing_ok=True)
-
-    def _write(self, path, text):
-        path.write_text(text)
-        self._written.append(path)
-
-
-@pytest.fixture
-def site(master, minion, base, images):
-    site = Site(master, minion)
+@pytest.fixture(autouse=True)
+def web_and_db(site):
     site.state("web.sls", "/srv/web:\n  file.managed\n")
     site.state("db.sls", "/srv/db:\n  file.managed\n")
     site.pillar(**{"test-web": service("web"), "test-db": service("db")})
-    yield site
-    site.close()
-
-
-@pytest.fixture
-def events(master):
-    """The events of the master's bus from now on."""
-    events = Events(dict(master.config))
-    yield events
-    events.close()
+    yield
+    site.pillar()
 
 
 def image_id(engine, reference):

@@ -1,0 +1,60 @@
+"""A build of a service is killed at every request: tags are old or new, nothing is left."""
+
+from __future__ import annotations
+
+from contextlib import closing
+
+import pytest
+
+from tests.crashes import (
+    CMD,
+    CONVERGED,
+    MOMENTS,
+    REQUESTS,
+    TAGS,
+    WEB,
+    all_ids,
+    declare,
+    ids,
+    kill_at,
+    see_that_nothing_is_left,
+    unused_volumes,
+    write,
+)
+from tests.gate import Gate
+
+
+@pytest.fixture
+def gate(tmp_path):
+    with closing(Gate(tmp_path)) as gate:
+        yield gate
+
+
+@pytest.fixture(scope="module")
+def web(module_host):
+    """A host with a service that is built; each test leaves it built and up to date."""
+    declare(module_host, WEB)
+    write(module_host, "first")
+    module_host.call("ubiq_docker.build_service", "test-web")
+    return module_host
+
+
+@pytest.mark.parametrize("request_", REQUESTS, ids=lambda name: name.replace(" ", "-"))
+def test_a_killed_build_of_a_service_leaves_old_tags_or_new(web, engine, run_in, gate, request_):
+    declare(web, WEB, defaults={"converged": request_ == CONVERGED})
+    images, volumes = all_ids(engine), unused_volumes(engine)
+    tagged = {*ids(engine)}
+    for moment in MOMENTS:
+        old = {*ids(engine)}
+        write(web, f"{moment} {request_}")
+        kill_at(REQUESTS[request_], moment, web, gate, "ubiq_docker.build_service", "test-web")
+        for image in {*ids(engine)} - old:
+            assert request_.startswith("moving")
+            assert engine.inspect_image(image)["Config"]["Cmd"] == CMD
+            assert run_in(image, *CMD) == f"{moment} {request_}"
+        tagged |= {*ids(engine)}
+    built = web.call("ubiq_docker.build_service", "test-web")
+    assert ids(engine) == [built["id"]] * len(TAGS)
+    assert run_in(built["id"], *CMD) == f"after {request_}"
+    assert all_ids(engine) - images <= {built["id"], *tagged}
+    see_that_nothing_is_left(web, engine, volumes)

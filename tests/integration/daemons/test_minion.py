@@ -1,0 +1,39 @@
+"""Builds on a real minion of a real master: files and pillar come from the master."""
+
+from __future__ import annotations
+
+from tests.conftest import BASE, IMAGES
+from tests.integration.daemons.conftest import service
+from tests.waiting import until
+
+
+def test_a_minion_builds_with_files_and_pillar_of_its_master(site, engine, run_in):
+    site.state(
+        "web/init.sls",
+        "/srv/page:\n  file.managed:\n    - source: salt://web/page\n    - template: jinja\n",
+    )
+    site.state("web/page", "{{ pillar['web']['colour'] }} {{ pillar['web']['shape'] }}")
+    site.pillar(
+        more={"web": {"colour": "red", "shape": "round"}},
+        **{"test-web": {**service("web"), "pillar": {"web": {"colour": "blue"}}}},
+    )
+    built = site.call("ubiq_docker.build_service", "test-web")
+    assert built["action"] == "built"
+    assert run_in(f"{IMAGES}web", "cat", "/srv/page") == "blue round"
+    assert engine.inspect_image(BASE)["Id"] == built["parent"]
+
+
+def test_a_job_that_is_terminated_ends_its_builds(site, engine):
+    site.state("quick.sls", "/srv/one:\n  file.managed\n")
+    site.state("slow.sls", "sleep 90:\n  cmd.run: []\n")
+    site.pillar(**{"test-quick": service("quick"), "test-slow": service("slow")})
+    done = site.call("ubiq_docker.build_all", "test-quick")
+    assert done["test-quick"]["action"] == "built"
+    site.call("--async", "ubiq_docker.build_all", "test-slow")
+    container = until(lambda: engine.containers(filters={"label": "org.salt-ubiq.image=test-slow"}))
+    (job,) = site.call("saltutil.running")
+    site.call("saltutil.term_job", job["jid"])
+    until(lambda: not site.call("saltutil.running"), seconds=20)
+    names = [each["Id"] for each in engine.containers(all=True)]
+    assert container[0]["Id"] not in names
+    assert not engine.images(f"{IMAGES}slow")

@@ -1,0 +1,53 @@
+"""Runs last: one of the two minions is gone afterwards."""
+
+from __future__ import annotations
+
+import psutil
+
+from tests.conftest import IMAGES
+from tests.integration.daemons.conftest import service
+from tests.integration.daemons.test_farm import build_all, results_of
+from tests.waiting import until
+
+
+def test_a_minion_that_dies_fails_its_image_with_a_clear_word(site, master, minions, engine):
+    site.state("one.sls", "/srv/one:\n  file.managed\n")
+    site.state("slow.sls", "sleep 90:\n  cmd.run: []\n")
+    other = {**site.base, "repository": f"{IMAGES}other-base"}
+    site.pillar(
+        bases={"test-other": other},
+        **{
+            "test-a": service("a", mods=["one"]),
+            "test-slow": service("slow", "test-other"),
+        },
+    )
+    slow = {"label": "org.salt-ubiq.image=test-slow"}
+
+    def sleeps():
+        assert process.poll() is None, process.communicate()
+        processes = [
+            row[-1]
+            for found in engine.containers(filters=slow)
+            for row in engine.top(found["Id"], "-o pid,args")["Processes"] or ()
+        ]
+        return any(each.endswith("sleep 90") for each in processes)
+
+    process = build_all(master, "test-slow", "test-a")
+    until(sleeps)
+    (victim,) = (each for each in minions if _builds(master, each))
+    for child in psutil.Process(victim.pid).children(recursive=True):
+        child.kill()
+    victim.terminate()
+    results = results_of(process)
+    assert process.returncode == 1
+    assert results["test-a"]["action"] == "built"
+    assert results["test-slow"]["action"] == "failed"
+    assert results["test-slow"]["error"] == f"minion {victim.id} does not answer any more"
+    # What it left is removed by the next build of its workspace; here, by hand.
+    for found in engine.containers(all=True, filters=slow):
+        engine.remove_container(found["Id"], v=True, force=True)
+
+
+def _builds(master, minion):
+    running = master.salt_cli().run("saltutil.running", minion_tgt=minion.id).data
+    return any(job["arg"][:1] == ["test-slow"] for job in running or ())
