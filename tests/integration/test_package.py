@@ -71,8 +71,6 @@ class Salt:
         self.python = python
         self._config = directory / "etc"
         self._config.mkdir(parents=True)
-        # salt-run expects the directory that the master's daemon would have made.
-        (directory / "var/cache/salt/master/proc").mkdir(parents=True)
         text = json.dumps(
             {
                 "id": "packaged",

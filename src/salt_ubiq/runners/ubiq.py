@@ -4,6 +4,7 @@ See and order image builds from the master's side.
 :depends: the Python package salt-ubiq
 """
 
+import contextlib
 import importlib.util
 import logging
 import pathlib
@@ -23,6 +24,15 @@ def __virtual__():
     if importlib.util.find_spec("salt_ubiq"):
         return __virtualname__
     return False, "ubiq needs the package salt-ubiq beside Salt: salt-pip install salt-ubiq"
+
+
+def __init__(opts):
+    """
+    Make the directory into which salt-run writes before it calls any function: where no
+    master's daemon has run, nobody has made it.
+    """
+    with contextlib.suppress(OSError):  # salt-run says that it is not there
+        pathlib.Path(opts["cachedir"], "proc").mkdir(mode=0o700, parents=True, exist_ok=True)
 
 
 def catalogue():
