@@ -141,6 +141,8 @@ def sdist(dist: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def salt_without(repository: Path, tmp_path_factory: pytest.TempPathFactory) -> Salt:
     """Salt and all that salt-ubiq needs, but not salt-ubiq."""
     directory = tmp_path_factory.mktemp("without")
+    # Without salt-ubiq, salt-run needs the directory that a master's daemon would have made.
+    (directory / "root/var/cache/salt/master/proc").mkdir(parents=True)
     return Salt(_environment(directory / "venv"), directory / "root", repository)
 
 

@@ -12,6 +12,7 @@ import os
 import time
 from contextlib import contextmanager
 from datetime import datetime, timezone
+from functools import partial
 
 from salt.exceptions import CommandExecutionError, SaltInvocationError
 
@@ -26,6 +27,7 @@ try:
     from salt_ubiq.builder import Builder as _Builder
     from salt_ubiq.errors import UbiqError as _UbiqError
     from salt_ubiq.outdated import Lookout as _Lookout
+    from salt_ubiq.progress import told as _told
     from salt_ubiq.runs import Runs as _Runs
     from salt_ubiq.workers.local import LocalExecutor as _LocalExecutor
     from salt_ubiq.workspace import Workspace as _Workspace
@@ -257,7 +259,7 @@ def build_all(*names, jobs=None, force=False, refresh=False, push=False):
         salt-call --local ubiq_docker.build_all
         salt-call --local ubiq_docker.build_all 'moodle-*' jobs=4
     """
-    with _salt_errors():
+    with _salt_errors(), _told():
         images = _catalogue.parse(_declared())
         builder = _builder(images)
         since = time.time() if refresh else None
@@ -606,12 +608,17 @@ def _given(kwargs):
 def _build(images, builder, image, force, refresh, push):
     """Build an image, and before it what of its parents is not up to date."""
     since = time.time() if refresh else None
-    forced = _forced(images, builder, image, force, refresh)
-    parent = images.parent_of(image)
-    for step in _steps(images, builder, [parent.name], False, refresh) if parent else ():
-        if step.reasons:
-            builder.build(step.image, step.forced, since)
-    return builder.build(image, forced, since, push)
+    with _told():
+        forced = _forced(images, builder, image, force, refresh)
+        parent = images.parent_of(image)
+        above = _steps(images, builder, [parent.name], False, refresh) if parent else ()
+        builds = {
+            step.image.name: partial(builder.build, step.image, step.forced, since)
+            for step in above
+            if step.reasons
+        }
+        builds[image.name] = partial(builder.build, image, forced, since, push)
+        return _conductor.conduct_here(builds)
 
 
 def _forced(images, builder, image, force, refresh):

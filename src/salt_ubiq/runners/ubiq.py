@@ -228,9 +228,13 @@ def hook(data):
 def _on_minions(names, tgt, tgt_type, jobs, force, refresh, push):
     from salt_ubiq import farm
     from salt_ubiq.errors import UbiqError
+    from salt_ubiq.progress import told
 
     client = salt.client.get_local_client(mopts=dict(__opts__), skip_perm_errors=True)
-    with salt.utils.event.get_master_event(__opts__, __opts__["sock_dir"], listen=False) as bus:
+    with (
+        told(),
+        salt.utils.event.get_master_event(__opts__, __opts__["sock_dir"], listen=False) as bus,
+    ):
 
         def fire(tag, data):
             bus.fire_event(data, tag)
