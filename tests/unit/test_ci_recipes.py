@@ -1,12 +1,15 @@
 """The recipes for CI: what they say, without any CI."""
 
 import inspect
+import json
 import shlex
+import subprocess
 from pathlib import Path
 
 import pytest
 import yaml
 
+from salt_ubiq import catalogue
 from salt_ubiq.runners import ubiq
 
 CI = Path(__file__).parents[2] / "docs" / "ci"
@@ -49,6 +52,23 @@ def test_a_recipe_says_which_secrets_it_needs_and_holds_none(recipe):
     text = (CI / recipe).read_text()
     assert all(secret in text for secret in SECRETS)
     assert "docker login" not in text
+
+
+def test_what_a_recipe_writes_into_the_checkout_git_does_not_see(tmp_path):
+    subprocess.run([CI / "salt-config"], cwd=tmp_path, check=True)
+    subprocess.run(["git", "init", "--quiet"], cwd=tmp_path, check=True)
+    status = subprocess.check_output(["git", "status", "--porcelain"], cwd=tmp_path, text=True)
+    assert (tmp_path / ".salt" / "master").is_file()
+    assert status == ""
+
+
+def test_builds_run_with_the_hosts_python_unless_pillar_says_otherwise(tmp_path):
+    subprocess.run([CI / "salt-config"], cwd=tmp_path, check=True)
+    config = yaml.safe_load((tmp_path / ".salt" / "master").read_text())
+    ((source, command),) = config["ext_pillar"][0].items()
+    printed = subprocess.check_output(["sh", "-c", command], text=True)
+    assert (source, config["ext_pillar_first"]) == ("cmd_json", True)
+    assert catalogue.parse(json.loads(printed)["ubiq"]).runtime.host
 
 
 def test_github_gives_the_secrets_to_the_build_alone():
