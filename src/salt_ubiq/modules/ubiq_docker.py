@@ -468,13 +468,13 @@ def verify(name):
         }
 
 
-def packages(name, fmt="list"):
+def packages(name, fmt="list", dest=None):
     """
     Return the packages in an image, as Salt's ``pkg.list_pkgs`` finds them in a
     container of it, which is removed afterwards.
 
-    Raises ``CommandExecutionError`` where the engine lacks the image, or Salt
-    knows no package manager in it.
+    Raises ``CommandExecutionError`` where the engine lacks the image, Salt
+    knows no package manager in it, or the file can't be written.
 
     name
         A name or repository of the catalogue, or any image reference.
@@ -484,15 +484,21 @@ def packages(name, fmt="list"):
         of materials (SBOM), the text of a CycloneDX 1.6 document in JSON, with a
         package URL for every Debian package.
 
+    dest
+        The absolute path of a file to write them to, the list as JSON; the path is what
+        is returned then. What is there is replaced once all is written.
+
     CLI Example:
 
     .. code-block:: bash
 
         salt-call --local ubiq_docker.packages moodle-web
-        salt-call --local --out=newline_values_only ubiq_docker.packages moodle-web fmt=cyclonedx
+        salt-call --local ubiq_docker.packages moodle-web fmt=cyclonedx dest=/srv/moodle-web.json
     """
     if fmt not in ("list", "cyclonedx"):
         raise SaltInvocationError(f"no format '{fmt}': there are list and cyclonedx")
+    if dest is not None and not str(dest).startswith("/"):
+        raise SaltInvocationError(f"dest has to be an absolute path: '{dest}' is not")
     with _salt_errors():
         images = _catalogue.parse(_declared())
         builder, declared = _builder(images), images.find(name)
@@ -503,8 +509,10 @@ def packages(name, fmt="list"):
         with builder.salt_in(image, reference) as container:
             contents = _packages.read(container)
         if fmt == "list":
-            return contents.to_dict()
-        return _packages.sbom(contents, reference, image.id, datetime.now(timezone.utc))
+            found = contents.to_dict()
+        else:
+            found = _packages.sbom(contents, reference, image.id, datetime.now(timezone.utc))
+        return found if dest is None else _packages.write(found, dest)
 
 
 def logs(name):
