@@ -70,7 +70,7 @@ def prose(page: str) -> str:
 
 def command_lines(shell: str) -> Iterator[list[str]]:
     """The words of each command of a block, but for what follows the first pipe or such."""
-    for line in shell.replace("\\\n", " ").splitlines():
+    for line in re.sub(r"\\\n|(?<=\|)\n", " ", shell).splitlines():
         words = _words(line)
         while words and re.match(r"[A-Z_]+=", words[0]):
             words = words[1:]
@@ -101,7 +101,7 @@ def salt_commands_in_prose(page: str) -> Iterator[list[str]]:
                 rest = code.removeprefix("… ").split(maxsplit=1)
                 if function and "=" not in rest[0]:
                     yield [*begun[:2], f"{function}.{rest[0]}", *shlex.split("".join(rest[1:]))]
-            elif code.split()[0] in _COMMANDS and len(code.split()) > 1:
+            elif code.split()[0] in _COMMANDS and re.search(r" \w+\.\w", code):
                 begun = shlex.split(code.replace("\\|", "|"))
                 yield begun
 
@@ -125,9 +125,7 @@ def mistake_in_salt_command(words: list[str]) -> str:
     )
 
 
-def mistake_in_call(
-    kind: str, name: str, arguments: list[Any], keywords: Mapping[str, Any]
-) -> str:
+def mistake_in_call(kind: str, name: str, arguments: list[Any], keywords: Mapping[str, Any]) -> str:
     """
     What is wrong with a call of a function of Salt's or ours.
 
