@@ -1,6 +1,6 @@
 # `make demo` builds a base and a service container, `make test` runs every test, `make ready`
 # only sees to what builds need.
-.PHONY: demo ready test lint types unit functional integration test-tools setup clean
+.PHONY: demo ready test lint types unit functional integration test-docs test-tools setup clean
 
 VENV := .venv/bin
 # Side by side, and in the end what took longest.
@@ -30,6 +30,10 @@ functional: setup .venv/dev test-tools
 
 integration: setup .venv/dev test-tools
 	$(PYTEST) tests/integration
+
+# README and pages of docs/, typed on hosts that have only what they name.
+test-docs: setup .venv/dev test-tools
+	$(VENV)/pytest tests/docs
 
 test-tools:
 	tools/host-tools --tests

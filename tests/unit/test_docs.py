@@ -293,6 +293,23 @@ def test_a_block_is_as_the_code_has_it(block):
     check(block)
 
 
+def rows(heading: str) -> set[str]:
+    """The keys that the first column of the table below a heading has."""
+    section = text_of("docs/catalogue.md").partition(f"{heading}\n")[2]
+    section = re.split(r"^##", section, flags=re.MULTILINE)[0]
+    cells = re.findall(r"^\| (`[^|]+`) \|", section, re.MULTILINE)
+    return {key for cell in cells for key in re.findall(r"`(\w+)", cell)}
+
+
+def test_the_tables_have_all_keys_of_the_catalogue():
+    of_all = rows("## Every image")
+    assert of_all | rows("## Bases") == set(catalogue.Base.model_fields) - {"name", "path"}
+    assert of_all | rows("## Services") == set(catalogue.Service.model_fields) - {"name", "path"}
+    assert rows("### `config`") == set(catalogue.ImageConfig.model_fields)
+    checks = set(catalogue.Check.model_fields) - {"environment", "timeout"}
+    assert rows("### `verify`") == checks
+
+
 @pytest.mark.parametrize("page", PAGES)
 def test_commands_of_salt_in_the_text_call_what_there_is(page):
     for words in salt_commands_in_prose(page):
