@@ -26,7 +26,15 @@ def commands(name):
     return recipe["install"] + recipe["script"]
 
 
-@pytest.fixture(params=["github-actions.yml", "gitlab-ci.yml", "travis.yml"])
+def ours(name):
+    """Those of a recipe with which a test can do what the recipe does."""
+    return [each for each in commands(name) if each.startswith(("ci/", "salt-run"))]
+
+
+RECIPES = ("github-actions.yml", "gitlab-ci.yml", "travis.yml")
+
+
+@pytest.fixture(params=RECIPES)
 def recipe(request):
     return request.param
 
@@ -35,6 +43,12 @@ def test_a_recipe_installs_configures_and_builds_in_that_order(recipe):
     steps = [shlex.split(command)[0] for command in commands(recipe)]
     wanted = ["pip", "ci/salt-config", "salt-run"]
     assert [step for step in steps if step in wanted] == wanted
+
+
+def test_once_salt_is_installed_all_recipes_do_the_same():
+    first, *others = map(ours, RECIPES)
+    assert len(first) == 2
+    assert all(other == first for other in others)
 
 
 def test_a_recipe_orders_what_the_runner_has(recipe):
