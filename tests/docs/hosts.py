@@ -21,7 +21,7 @@ REPOSITORY = Path(__file__).parents[2]
 SUITE, PYTHON = "bookworm", (3, 11)
 # What the pages take for granted on a host, and what Salt's own installation brings along.
 PACKAGES = (
-    "ca-certificates curl docker-compose git make mmdebstrap procps python3-venv sudo".split()
+    "ca-certificates curl docker-compose git make mmdebstrap procps python3-venv".split()
 )
 _WEEK = 7 * 24 * 3600
 _TIMEOUT = 900  # seconds, for all commands of a block
@@ -102,7 +102,7 @@ def _make_root(salt: str, root: Path, archive: Path) -> None:
     for wheel in (root / "opt/wheels").glob("salt_ubiq-*"):
         wheel.unlink()
     installed = Host(root).run(
-        "python3 -m venv /opt/salt && pip install --quiet salt && ln -s pip /opt/salt/bin/salt-pip"
+        "python3 -m venv /opt/salt && pip install --quiet salt && ln -sf pip /opt/salt/bin/salt-pip"
     )
     assert installed.returncode == 0, installed.stdout
     half = archive.with_suffix(".half")
