@@ -12,17 +12,17 @@ import hashlib
 import shutil
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
 from filelock import FileLock
 
-REPOSITORY = Path(__file__).parents[2]
+from tests.repository import copy_to
+
 SUITE, PYTHON = "bookworm", (3, 11)
 # What the pages take for granted on a host, and what Salt's own installation brings along.
-PACKAGES = (
-    "ca-certificates curl docker-compose git make mmdebstrap procps python3-venv".split()
-)
+PACKAGES = "ca-certificates curl docker-compose git make mmdebstrap procps python3-venv".split()
 _WEEK = 7 * 24 * 3600
 _TIMEOUT = 900  # seconds, for all commands of a block
 _FROM_HERE = "proc sys dev etc/ssl/certs etc/resolv.conf run/docker.sock".split()
@@ -90,17 +90,14 @@ def make(salt: str, saved: Path, root: Path) -> Host:
                 old.unlink()
             _make_root(salt, saved / "root", archive)
     _run("tar", "--extract", f"--file={archive}", "--numeric-owner", f"--directory={root}")
-    _make_wheels(root / "opt/wheels", "--no-deps", str(REPOSITORY))
+    _make_wheels(root, "--no-deps")
     return Host(root)
 
 
 def _make_root(salt: str, root: Path, archive: Path) -> None:
     shutil.rmtree(root, ignore_errors=True)
     _run("mmdebstrap", "--variant=minbase", f"--include={','.join(PACKAGES)}", SUITE, str(root))
-    # Of what this package requires; itself is what may change.
-    _make_wheels(root / "opt/wheels", f"salt=={salt}.*", str(REPOSITORY))
-    for wheel in (root / "opt/wheels").glob("salt_ubiq-*"):
-        wheel.unlink()
+    _make_wheels(root, f"salt=={salt}.*")
     installed = Host(root).run(
         "python3 -m venv /opt/salt && pip install --quiet salt && ln -sf pip /opt/salt/bin/salt-pip"
     )
@@ -111,8 +108,12 @@ def _make_root(salt: str, root: Path, archive: Path) -> None:
     half.rename(archive)
 
 
-def _make_wheels(directory: Path, *what: str) -> None:
-    _run(sys.executable, "-m", "pip", "wheel", "--quiet", f"--wheel-dir={directory}", *what)
+def _make_wheels(root: Path, *what: str) -> None:
+    """Have wheels of this package, as it is now, and of what else is to be there."""
+    with tempfile.TemporaryDirectory() as copy:
+        package = str(copy_to(Path(copy)))
+        wheels = f"--wheel-dir={root / 'opt/wheels'}"
+        _run(sys.executable, "-m", "pip", "wheel", "--quiet", wheels, *what, package)
 
 
 def _run(*command: str) -> None:

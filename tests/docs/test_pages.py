@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import re
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from tests import own_host
 from tests.docs import hosts
 from tests.documentation import Block, blocks
 from tests.registry_server import RegistryServer
+from tests.repository import copy_to
 
 # By their first lines.
 NOT_RUN = {
@@ -31,9 +32,12 @@ VARYING = {
     r" +": " ",
 }
 
-pytestmark = pytest.mark.skipif(
-    sys.version_info[:2] != hosts.PYTHON, reason="wheels for the hosts' Python are made by ours"
-)
+pytestmark = [
+    pytest.mark.skipif(
+        sys.version_info[:2] != hosts.PYTHON, reason="wheels for the hosts' Python are made by ours"
+    ),
+    pytest.mark.skipif(bool(own_host.why_not()), reason=own_host.why_not()),
+]
 
 
 @pytest.fixture(params=["3006", "3008"])
@@ -55,8 +59,7 @@ def registry(tmp_path_factory):
 
 
 def test_readme(host):
-    clone = ["git", "clone", "--quiet", hosts.REPOSITORY, host.root / "root/salt-ubiq"]
-    subprocess.run(clone, check=True)
+    copy_to(host.root / "root/salt-ubiq")
     read_through("README.md", host, "/root/salt-ubiq")
 
 

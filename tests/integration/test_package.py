@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import os
 import pwd
-import shutil
 import subprocess
 import sys
 import sysconfig
@@ -20,7 +19,8 @@ from typing import Any
 
 import pytest
 
-REPOSITORY = Path(__file__).parents[2]
+from tests.repository import REPOSITORY, copy_to
+
 SCRIPTS = Path(sysconfig.get_path("scripts"))
 SITE_PACKAGES = {Path(sysconfig.get_path(name)) for name in ("purelib", "platlib")}
 # What these names begin belongs to the salt-ubiq that the tests run with.
@@ -106,16 +106,8 @@ class Salt:
 
 @pytest.fixture(scope="module")
 def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A copy of the repository's files: those of git, and those that git could add."""
-    copy = tmp_path_factory.mktemp("repository")
-    git = ("git", "-C", REPOSITORY, "-c", "safe.directory=*")  # it may be another user's
-    listed = succeed(*git, "ls-files", "-z", "--cached", "--others", "--exclude-standard")
-    for name in listed.rstrip("\0").split("\0"):
-        source, target = REPOSITORY / name, copy / name
-        if source.is_symlink() or source.is_file():  # git lists deleted ones, too
-            target.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(source, target, follow_symlinks=False)
-    return copy
+    """A copy of the repository's files."""
+    return copy_to(tmp_path_factory.mktemp("repository"))
 
 
 @pytest.fixture(scope="module")
