@@ -1,12 +1,15 @@
-# `make demo` builds a base and a service container, `make test` runs every test.
-.PHONY: demo test lint types unit functional integration test-tools setup clean
+# `make demo` builds a base and a service container, `make test` runs every test, `make ready`
+# only sees to what builds need.
+.PHONY: demo ready test lint types unit functional integration test-docs test-tools setup clean
 
 VENV := .venv/bin
 # Side by side, and in the end what took longest.
 PYTEST := $(VENV)/pytest --numprocesses auto --durations 25
 
-demo: setup .venv/package
+demo: ready
 	tools/demo
+
+ready: setup .venv/package
 
 test: setup .venv/dev lint types unit test-tools
 	$(PYTEST) tests/integration tests/functional
@@ -27,6 +30,10 @@ functional: setup .venv/dev test-tools
 
 integration: setup .venv/dev test-tools
 	$(PYTEST) tests/integration
+
+# README and pages of docs/, typed on hosts that have only what they name.
+test-docs: setup .venv/dev test-tools
+	$(VENV)/pytest tests/docs
 
 test-tools:
 	tools/host-tools --tests

@@ -36,14 +36,20 @@ class RegistryServer:
     tls
         whether it has a certificate, which authority :meth:`trusted` makes known
 
-    address
-        where it listens; the engine trusts those of the loopback without TLS
+    address, port
+        where it listens, by default at a free port; the engine trusts those of the loopback
+        without TLS
     """
 
     def __init__(
-        self, directory: Path, password: bool = False, tls: bool = False, address: str = "127.0.0.1"
+        self,
+        directory: Path,
+        password: bool = False,
+        tls: bool = False,
+        address: str = "127.0.0.1",
+        port: int | None = None,
     ) -> None:
-        self.host = f"{address}:{_free_port(address)}"
+        self.host = f"{address}:{port or _free_port(address)}"
         self._directory = directory
         self._password = password
         self._tls = tls

@@ -10,6 +10,7 @@ from dataclasses import replace
 from types import MappingProxyType
 from typing import Any
 
+from salt_ubiq.errors import UbiqError
 from salt_ubiq.plan import Step
 from salt_ubiq.progress import Progress
 from salt_ubiq.report import Result
@@ -71,6 +72,27 @@ def conduct(
             runs.save(run_id, results.values(), started, time.time())
             runs.keep(_KEPT_RUNS)
     return results, exit_status(results, jobs)
+
+
+def conduct_here(builds: Mapping[str, Callable[[], Result]]) -> Result:
+    """
+    Build images one after the other in this process; return the last one's result.
+
+    builds
+        by the names of the images
+
+    Raises what the first that fails does.
+    """
+    with Progress(len(builds), live=False) as progress, progress.ticking():
+        for name, build in builds.items():
+            progress.observe("started", name, None)
+            try:
+                result = build()
+            except UbiqError:
+                progress.observe("failed", name, None)
+                raise
+            progress.observe(result.action, name, result)
+    return result
 
 
 def _job(step: Step, expected: Mapping[str, float]) -> Job:

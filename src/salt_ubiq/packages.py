@@ -6,12 +6,16 @@ and the document about them that others read: an SBOM in CycloneDX' JSON.
 from __future__ import annotations
 
 import importlib.metadata
+import json
+import os
 import shlex
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+from salt_ubiq.errors import UbiqError
 from salt_ubiq.saltcall import SaltContainer
 
 if TYPE_CHECKING:
@@ -158,6 +162,26 @@ def sbom(contents: Contents, image: str, image_id: str, at: datetime) -> str:
         ],
     )
     return JsonV1Dot6(bom).output_as_string(indent=1)
+
+
+def write(found: Mapping[str, str] | str, path: str) -> str:
+    """
+    Write an SBOM, or versions by name as JSON, to a file; return its path.
+
+    Raises :class:`~salt_ubiq.errors.UbiqError` where that fails; then the file is as it was.
+    """
+    text = found if isinstance(found, str) else json.dumps(found, indent=1)
+    target = Path(path)
+    new = target.with_name(f".{target.name}.{os.getpid()}")
+    try:
+        try:
+            new.write_text(f"{text}\n")
+            new.replace(target)
+        finally:
+            new.unlink(missing_ok=True)
+    except OSError as exc:
+        raise UbiqError(f"{path} can't be written: {exc.strerror}") from None
+    return path
 
 
 def _components(contents: Contents) -> Iterator[Component]:

@@ -5,6 +5,7 @@ once more, find all in place.
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 from functools import partial
 
@@ -14,6 +15,8 @@ from salt_ubiq.runtime import RuntimeVolume
 from salt_ubiq.site import Site
 from salt_ubiq.slsbuild import SlsBuild
 from salt_ubiq.verify import verify
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -42,6 +45,8 @@ def prove(
 
     Raises :class:`~salt_ubiq.errors.UbiqError` where that can't be done.
     """
+    if image.verify:
+        log.info("%s: carrying out its checks", image.name)
     ensured = partial(runtime.ensure, info) if runtime else None
     found = verify(image, info.id, site.engine, site.slot.name, ensured, site.log_line)
     failures = tuple(site.clean(failure) for failure in found)

@@ -173,9 +173,19 @@ def test_the_functions_sbom_names_the_image_and_its_id(host, engine):
     assert (described["name"], described["version"]) == (BASE, engine.inspect_image(BASE)["Id"])
 
 
+def test_the_functions_sbom_can_be_had_as_a_file(host, tmp_path):
+    path = str(tmp_path / "sbom.json")
+    written = host.call("ubiq_docker.packages", "test-base", fmt="cyclonedx", dest=path)
+    assert written == path
+    document = json.loads((tmp_path / "sbom.json").read_text())
+    assert document["metadata"]["component"]["name"] == BASE
+
+
 def test_an_image_that_is_not_there_and_a_format_that_is_none_are_said(host):
     with pytest.raises(CommandExecutionError) as failure:
         host.call("ubiq_docker.packages", "test/nothing")
     assert str(failure.value).startswith("test/nothing is not on the engine")
     with pytest.raises(SaltInvocationError):
         host.call("ubiq_docker.packages", "test-base", fmt="spdx")
+    with pytest.raises(SaltInvocationError):
+        host.call("ubiq_docker.packages", "test-base", dest="sbom.json")

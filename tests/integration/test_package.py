@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import os
 import pwd
-import shutil
 import subprocess
 import sys
 import sysconfig
@@ -20,7 +19,8 @@ from typing import Any
 
 import pytest
 
-REPOSITORY = Path(__file__).parents[2]
+from tests.repository import REPOSITORY, copy_to
+
 SCRIPTS = Path(sysconfig.get_path("scripts"))
 SITE_PACKAGES = {Path(sysconfig.get_path(name)) for name in ("purelib", "platlib")}
 # What these names begin belongs to the salt-ubiq that the tests run with.
@@ -71,8 +71,6 @@ class Salt:
         self.python = python
         self._config = directory / "etc"
         self._config.mkdir(parents=True)
-        # salt-run expects the directory that the master's daemon would have made.
-        (directory / "var/cache/salt/master/proc").mkdir(parents=True)
         text = json.dumps(
             {
                 "id": "packaged",
@@ -108,16 +106,8 @@ class Salt:
 
 @pytest.fixture(scope="module")
 def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A copy of the repository's files: those of git, and those that git could add."""
-    copy = tmp_path_factory.mktemp("repository")
-    git = ("git", "-C", REPOSITORY, "-c", "safe.directory=*")  # it may be another user's
-    listed = succeed(*git, "ls-files", "-z", "--cached", "--others", "--exclude-standard")
-    for name in listed.rstrip("\0").split("\0"):
-        source, target = REPOSITORY / name, copy / name
-        if source.is_symlink() or source.is_file():  # git lists deleted ones, too
-            target.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(source, target, follow_symlinks=False)
-    return copy
+    """A copy of the repository's files."""
+    return copy_to(tmp_path_factory.mktemp("repository"))
 
 
 @pytest.fixture(scope="module")
@@ -143,6 +133,8 @@ def sdist(dist: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def salt_without(repository: Path, tmp_path_factory: pytest.TempPathFactory) -> Salt:
     """Salt and all that salt-ubiq needs, but not salt-ubiq."""
     directory = tmp_path_factory.mktemp("without")
+    # Without salt-ubiq, salt-run needs the directory that a master's daemon would have made.
+    (directory / "root/var/cache/salt/master/proc").mkdir(parents=True)
     return Salt(_environment(directory / "venv"), directory / "root", repository)
 
 

@@ -194,7 +194,6 @@ def test_an_orchestration_succeeds_where_its_run_does(command, host, mods, resul
     config = json.loads((etc / "minion").read_text())
     user = pwd.getpwuid(os.getuid()).pw_name
     (etc / "master").write_text(json.dumps({**config, "user": user}))
-    (host.cachedir / "proc").mkdir(exist_ok=True)
     done = run([str(BIN / "salt-run"), "-c", str(etc), "--out=json", "state.orchestrate", "orch"])
     assert (done.returncode == 0) == result, done.stderr
     (states,) = json.loads(done.stdout)["data"].values()

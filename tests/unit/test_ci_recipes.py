@@ -1,12 +1,15 @@
 """The recipes for CI: what they say, without any CI."""
 
 import inspect
+import json
 import shlex
+import subprocess
 from pathlib import Path
 
 import pytest
 import yaml
 
+from salt_ubiq import catalogue
 from salt_ubiq.runners import ubiq
 
 CI = Path(__file__).parents[2] / "docs" / "ci"
@@ -23,7 +26,15 @@ def commands(name):
     return recipe["install"] + recipe["script"]
 
 
-@pytest.fixture(params=["github-actions.yml", "gitlab-ci.yml", "travis.yml"])
+def ours(name):
+    """Those of a recipe with which a test can do what the recipe does."""
+    return [each for each in commands(name) if each.startswith(("ci/", "salt-run"))]
+
+
+RECIPES = ("github-actions.yml", "gitlab-ci.yml", "travis.yml")
+
+
+@pytest.fixture(params=RECIPES)
 def recipe(request):
     return request.param
 
@@ -32,6 +43,12 @@ def test_a_recipe_installs_configures_and_builds_in_that_order(recipe):
     steps = [shlex.split(command)[0] for command in commands(recipe)]
     wanted = ["pip", "ci/salt-config", "salt-run"]
     assert [step for step in steps if step in wanted] == wanted
+
+
+def test_once_salt_is_installed_all_recipes_do_the_same():
+    first, *others = map(ours, RECIPES)
+    assert len(first) == 2
+    assert all(other == first for other in others)
 
 
 def test_a_recipe_orders_what_the_runner_has(recipe):
@@ -49,6 +66,23 @@ def test_a_recipe_says_which_secrets_it_needs_and_holds_none(recipe):
     text = (CI / recipe).read_text()
     assert all(secret in text for secret in SECRETS)
     assert "docker login" not in text
+
+
+def test_what_a_recipe_writes_into_the_checkout_git_does_not_see(tmp_path):
+    subprocess.run([CI / "salt-config"], cwd=tmp_path, check=True)
+    subprocess.run(["git", "init", "--quiet"], cwd=tmp_path, check=True)
+    status = subprocess.check_output(["git", "status", "--porcelain"], cwd=tmp_path, text=True)
+    assert (tmp_path / ".salt" / "master").is_file()
+    assert status == ""
+
+
+def test_builds_run_with_the_hosts_python_unless_pillar_says_otherwise(tmp_path):
+    subprocess.run([CI / "salt-config"], cwd=tmp_path, check=True)
+    config = yaml.safe_load((tmp_path / ".salt" / "master").read_text())
+    ((source, command),) = config["ext_pillar"][0].items()
+    printed = subprocess.check_output(["sh", "-c", command], text=True)
+    assert (source, config["ext_pillar_first"]) == ("cmd_json", True)
+    assert catalogue.parse(json.loads(printed)["ubiq"]).runtime.host
 
 
 def test_github_gives_the_secrets_to_the_build_alone():

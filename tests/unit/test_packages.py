@@ -7,7 +7,8 @@ import pytest
 from cyclonedx.schema import SchemaVersion
 from cyclonedx.validation.json import JsonStrictValidator
 
-from salt_ubiq.packages import Contents, Deb, Package, debs_of, os_release, sbom
+from salt_ubiq.errors import UbiqError
+from salt_ubiq.packages import Contents, Deb, Package, debs_of, os_release, sbom, write
 
 DEBIAN = {"ID": "debian", "VERSION_ID": "12", "PRETTY_NAME": "Debian GNU/Linux 12 (bookworm)"}
 ID = f"sha256:{'a' * 64}"
@@ -96,3 +97,23 @@ def test_an_os_release_is_read_with_its_quotes():
 def test_the_list_has_all_versions_of_a_package():
     contents = Contents((Package("a", "1"), Package("kernel", "1"), Package("kernel", "2")), {})
     assert contents.to_dict() == {"a": "1", "kernel": "1,2"}
+
+
+def test_what_is_written_replaces_the_file_and_leaves_nothing_beside_it(tmp_path):
+    target = tmp_path / "sbom.json"
+    target.write_text("old")
+    assert write("{}", str(target)) == str(target)
+    assert target.read_text() == "{}\n"
+    assert write({"nginx": "1.22"}, str(target)) == str(target)
+    assert json.loads(target.read_text()) == {"nginx": "1.22"}
+    assert list(tmp_path.iterdir()) == [target]
+
+
+def test_a_file_that_cannot_be_written_is_told_with_its_path(tmp_path):
+    target = tmp_path / "nowhere" / "sbom.json"
+    with pytest.raises(UbiqError, match=f"{target} can't be written: No such file"):
+        write("{}", str(target))
+    (tmp_path / "directory").mkdir()
+    with pytest.raises(UbiqError, match="can't be written: Is a directory"):
+        write("{}", str(tmp_path / "directory"))
+    assert [path.name for path in tmp_path.iterdir()] == ["directory"]

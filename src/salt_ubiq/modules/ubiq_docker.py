@@ -12,6 +12,7 @@ import os
 import time
 from contextlib import contextmanager
 from datetime import datetime, timezone
+from functools import partial
 
 from salt.exceptions import CommandExecutionError, SaltInvocationError
 
@@ -26,6 +27,7 @@ try:
     from salt_ubiq.builder import Builder as _Builder
     from salt_ubiq.errors import UbiqError as _UbiqError
     from salt_ubiq.outdated import Lookout as _Lookout
+    from salt_ubiq.progress import told as _told
     from salt_ubiq.runs import Runs as _Runs
     from salt_ubiq.workers.local import LocalExecutor as _LocalExecutor
     from salt_ubiq.workspace import Workspace as _Workspace
@@ -257,7 +259,7 @@ def build_all(*names, jobs=None, force=False, refresh=False, push=False):
         salt-call --local ubiq_docker.build_all
         salt-call --local ubiq_docker.build_all 'moodle-*' jobs=4
     """
-    with _salt_errors():
+    with _salt_errors(), _told():
         images = _catalogue.parse(_declared())
         builder = _builder(images)
         since = time.time() if refresh else None
@@ -466,13 +468,13 @@ def verify(name):
         }
 
 
-def packages(name, fmt="list"):
+def packages(name, fmt="list", dest=None):
     """
     Return the packages in an image, as Salt's ``pkg.list_pkgs`` finds them in a
     container of it, which is removed afterwards.
 
-    Raises ``CommandExecutionError`` where the engine lacks the image, or Salt
-    knows no package manager in it.
+    Raises ``CommandExecutionError`` where the engine lacks the image, Salt
+    knows no package manager in it, or the file can't be written.
 
     name
         A name or repository of the catalogue, or any image reference.
@@ -482,15 +484,21 @@ def packages(name, fmt="list"):
         of materials (SBOM), the text of a CycloneDX 1.6 document in JSON, with a
         package URL for every Debian package.
 
+    dest
+        The absolute path of a file to write them to, the list as JSON; the path is what
+        is returned then. What is there is replaced once all is written.
+
     CLI Example:
 
     .. code-block:: bash
 
         salt-call --local ubiq_docker.packages moodle-web
-        salt-call --local --out=newline_values_only ubiq_docker.packages moodle-web fmt=cyclonedx
+        salt-call --local ubiq_docker.packages moodle-web fmt=cyclonedx dest=/srv/moodle-web.json
     """
     if fmt not in ("list", "cyclonedx"):
         raise SaltInvocationError(f"no format '{fmt}': there are list and cyclonedx")
+    if dest is not None and not str(dest).startswith("/"):
+        raise SaltInvocationError(f"dest has to be an absolute path: '{dest}' is not")
     with _salt_errors():
         images = _catalogue.parse(_declared())
         builder, declared = _builder(images), images.find(name)
@@ -501,8 +509,10 @@ def packages(name, fmt="list"):
         with builder.salt_in(image, reference) as container:
             contents = _packages.read(container)
         if fmt == "list":
-            return contents.to_dict()
-        return _packages.sbom(contents, reference, image.id, datetime.now(timezone.utc))
+            found = contents.to_dict()
+        else:
+            found = _packages.sbom(contents, reference, image.id, datetime.now(timezone.utc))
+        return found if dest is None else _packages.write(found, dest)
 
 
 def logs(name):
@@ -606,12 +616,17 @@ def _given(kwargs):
 def _build(images, builder, image, force, refresh, push):
     """Build an image, and before it what of its parents is not up to date."""
     since = time.time() if refresh else None
-    forced = _forced(images, builder, image, force, refresh)
-    parent = images.parent_of(image)
-    for step in _steps(images, builder, [parent.name], False, refresh) if parent else ():
-        if step.reasons:
-            builder.build(step.image, step.forced, since)
-    return builder.build(image, forced, since, push)
+    with _told():
+        forced = _forced(images, builder, image, force, refresh)
+        parent = images.parent_of(image)
+        above = _steps(images, builder, [parent.name], False, refresh) if parent else ()
+        builds = {
+            step.image.name: partial(builder.build, step.image, step.forced, since)
+            for step in above
+            if step.reasons
+        }
+        builds[image.name] = partial(builder.build, image, forced, since, push)
+        return _conductor.conduct_here(builds)
 
 
 def _forced(images, builder, image, force, refresh):

@@ -4,6 +4,7 @@ See and order image builds from the master's side.
 :depends: the Python package salt-ubiq
 """
 
+import contextlib
 import importlib.util
 import logging
 import pathlib
@@ -23,6 +24,15 @@ def __virtual__():
     if importlib.util.find_spec("salt_ubiq"):
         return __virtualname__
     return False, "ubiq needs the package salt-ubiq beside Salt: salt-pip install salt-ubiq"
+
+
+def __init__(opts):
+    """
+    Make the directory into which salt-run writes before it calls any function: where no
+    master's daemon has run, nobody has made it.
+    """
+    with contextlib.suppress(OSError):  # salt-run says that it is not there
+        pathlib.Path(opts["cachedir"], "proc").mkdir(mode=0o700, parents=True, exist_ok=True)
 
 
 def catalogue():
@@ -218,9 +228,13 @@ def hook(data):
 def _on_minions(names, tgt, tgt_type, jobs, force, refresh, push):
     from salt_ubiq import farm
     from salt_ubiq.errors import UbiqError
+    from salt_ubiq.progress import told
 
     client = salt.client.get_local_client(mopts=dict(__opts__), skip_perm_errors=True)
-    with salt.utils.event.get_master_event(__opts__, __opts__["sock_dir"], listen=False) as bus:
+    with (
+        told(),
+        salt.utils.event.get_master_event(__opts__, __opts__["sock_dir"], listen=False) as bus,
+    ):
 
         def fire(tag, data):
             bus.fire_event(data, tag)

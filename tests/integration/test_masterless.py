@@ -1,0 +1,51 @@
+"""A minion without any master, which builds on its schedule."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import IMAGES
+from tests.waiting import until
+
+IMAGE = f"{IMAGES}web"
+
+
+@pytest.fixture
+def minion(host):
+    """A minion's daemon with the host's files and pillar; it builds at once."""
+    host.catalogue(**{"test-web": {"repository": IMAGE, "base": "test-base", "mods": ["web"]}})
+    host.file("web.sls", "/srv/page:\n  file.managed\n")
+    etc = host.states.parent / "etc"
+    etc.mkdir()
+    job = {"function": "ubiq_docker.build_all", "hours": 1, "maxrunning": 1}
+    config = {
+        "id": "host",
+        "root_dir": str(host.states.parent / "root"),
+        "cachedir": str(host.cachedir),
+        "master_type": "disable",
+        "file_client": "local",
+        "file_roots": {"base": [str(host.states)]},
+        "pillar_roots": {"base": [str(host.pillar_root)]},
+        "schedule": {"images": job},
+    }
+    (etc / "minion").write_text(json.dumps(config))
+    daemon = subprocess.Popen(
+        [Path(sys.executable).parent / "salt-minion", "--config-dir", etc],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    yield
+    daemon.terminate()
+    daemon.wait(30)
+
+
+@pytest.mark.xfail(run=False, reason="Salt compiles no pillar for a minion without a master")
+def test_what_is_scheduled_is_built_and_recorded(minion, host, engine):
+    until(lambda: engine.images(IMAGE), seconds=60)
+    (record,) = until(lambda: host.call("ubiq_docker.runs", limit=1))
+    assert record["summary"] == "1 built, 1 up to date"
