@@ -54,6 +54,10 @@ def test_a_service_needs_only_a_repository_a_base_and_mods():
     assert (image.mods, image.pillar, image.build, image.config.cmd) == (("web",), {}, {}, None)
 
 
+def test_states_that_do_not_converge_are_warned_of_by_default():
+    assert web().converged == "warn"
+
+
 def test_everything_that_the_schema_has_is_kept():
     declared = {
         "bases": {
