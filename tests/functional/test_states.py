@@ -9,7 +9,7 @@ import tarfile
 import pytest
 import salt._logging
 
-from tests.conftest import BASE, IMAGES
+from tests.conftest import BASE, DEBIAN, IMAGES
 from tests.registry_server import RegistryServer
 
 WEB = f"{IMAGES}web"
@@ -220,7 +220,7 @@ def registry(two, tmp_path, engine):
                 "ubiq": {
                     "registry": server.host,
                     "bases": {"test-base": two.base},
-                    "services": {"test-web": service("web", tags=["1", "latest"])},
+                    "services": {"test-web": service("web", base=DEBIAN, tags=["1", "latest"])},
                 }
             }
         )
