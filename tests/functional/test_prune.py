@@ -161,6 +161,27 @@ def test_a_base_goes_with_what_was_built_on_it(host, engine, ours):
     assert not {service, base} & there(engine)
 
 
+def test_the_layers_that_nothing_uses_go_and_no_other(host, engine, ours, image_of):
+    def layer(name):
+        label = f"org.salt-ubiq.image='{name} on test-base'"
+        tag = image_of(f"FROM {DEBIAN}\nLABEL {label}\n", name)
+        image_id = engine.inspect_image(tag)["Id"]
+        engine.tag(image_id, "salt-ubiq.local/shared", name)
+        engine.remove_image(tag)
+        return image_id
+
+    used, old = layer("used"), layer("old")
+    image_of(f"FROM {used}\nLABEL of=test\n", "current")
+    above = ours(old)
+    assert prune(host, "shared") == {"shared": []}  # an old image uses it
+    before = there(engine)
+    gone = {"images": [above], "shared": ["salt-ubiq.local/shared:old"]}
+    assert prune(host, "images", "shared", test=True) == gone
+    assert there(engine) == before
+    assert prune(host, "images", "shared") == gone
+    assert there(engine) == before - {above, old}
+
+
 def test_leftovers_of_dead_builds_go_and_those_of_others_stay(host, engine, cachedir):
     workspace = (cachedir / "ubiq" / "id").read_text()
     declare(host)
