@@ -161,7 +161,9 @@ def test_a_base_goes_with_what_was_built_on_it(host, engine, ours):
     assert not {service, base} & there(engine)
 
 
-def test_the_layers_that_nothing_uses_go_and_no_other(host, engine, ours, image_of):
+def test_the_layers_that_nothing_uses_go_and_no_other(
+    host, engine, ours, image_of, nothing_of_others
+):
     def layer(name):
         label = f"org.salt-ubiq.image='{name} on test-base'"
         tag = image_of(f"FROM {DEBIAN}\nLABEL {label}\n", name)
