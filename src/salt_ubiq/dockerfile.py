@@ -19,10 +19,11 @@ from typing import Any
 
 import docker.utils.build
 
-from salt_ubiq import bootstrap, labels, recipe
+from salt_ubiq import bootstrap, labels, origins, recipe
 from salt_ubiq.catalogue import Base
 from salt_ubiq.engine import RECIPE, ImageInfo
 from salt_ubiq.errors import BuildError, EngineError
+from salt_ubiq.origins import Origins
 from salt_ubiq.recipe import Recipe
 from salt_ubiq.site import Site
 
@@ -33,12 +34,6 @@ _LAYER = re.compile(r" ---> (?P<id>[0-9a-f]{12})\s*")
 _CACHED = " ---> Using cache"
 _CHATTER = (" ---> ", "Removing intermediate container")
 _LAST_LINES = 5
-_ARG = re.compile(r"\s*ARG\s+(?P<name>\w+)(?:=[\"']?(?P<default>[^\s\"']*))?", re.IGNORECASE)
-_FROM = re.compile(
-    r"\s*FROM\s+(?:--\S+\s+)*(?P<image>\S+)(?:\s+AS\s+(?P<stage>\S+))?", re.IGNORECASE
-)
-_CONTINUED = re.compile(r"\\[ \t]*\n")
-_VARIABLE = re.compile(r"\$\{?(?P<name>\w+)(?::-(?P<default>[^}]*))?\}?")
 
 
 @dataclass(frozen=True)
@@ -73,10 +68,11 @@ def build(base: Base, site: Site, run: str, anew: bool = False) -> Built:
         bootstrap.make(base.bootstrap, site.engine)
     log.info("%s: building %s", base.name, base.dockerfile)
     with _context(base, site) as context:
-        _pull_froms(base, context, site, anew)
-        made_of = _recipe(base, context, site, {})
         text = (context / "Dockerfile").read_text()
-        name = next(reversed(_origins(text, base.buildargs)), None)
+        made_from = origins.read(text, base.buildargs)
+        _pull(base, made_from, site, anew)
+        made_of = _recipe(base, context, site, {})
+        name = made_from.parent
         parent = site.engine.existing(name) if name else None
         said = labels.of_base(
             base,
@@ -119,7 +115,8 @@ def recipe_of(base: Base, site: Site, known: Mapping[str, str]) -> Recipe:
 
 def _recipe(base: Base, context: Path, site: Site, known: Mapping[str, str]) -> Recipe:
     parents = {}
-    for reference in _froms((context / "Dockerfile").read_text(), base.buildargs):
+    text = (context / "Dockerfile").read_text()
+    for reference in origins.read(text, base.buildargs).images:
         if base.bootstrap and reference == base.bootstrap.image:
             parents[reference] = base.bootstrap.model_dump_json()  # its ID is this host's alone
             continue
@@ -128,43 +125,19 @@ def _recipe(base: Base, context: Path, site: Site, known: Mapping[str, str]) -> 
     return recipe.of_base(base, parents, _hashes(context, base.dockerfile.rstrip("/")))
 
 
-def _pull_froms(base: Base, context: Path, site: Site, anew: bool) -> None:
-    """Have all that the Dockerfile is FROM, so that the recipe can tell what that was."""
-    for reference in _froms((context / "Dockerfile").read_text(), base.buildargs):
+def _pull(base: Base, made_from: Origins, site: Site, anew: bool) -> None:
+    """Have all images that a Dockerfile takes, so that the recipe can tell what they were."""
+    for reference in made_from.images:
         made_here = base.bootstrap and reference == base.bootstrap.image
         if not made_here and (anew or site.engine.image(reference) is None):
             try:
                 site.engine.pull(reference)
             except EngineError as exc:
+                instruction = "FROM " if reference in made_from.stages else "COPY --from="
                 raise BuildError(
-                    f"{base.where('dockerfile')}: FROM {reference}: {exc}; "
+                    f"{base.where('dockerfile')}: {instruction}{reference}: {exc}; "
                     "the base's bootstrap can make an image of Debian without a registry"
                 ) from None
-
-
-def _froms(text: str, buildargs: Mapping[str, str]) -> list[str]:
-    """The images that a Dockerfile is FROM, its own stages and scratch left out."""
-    return list(dict.fromkeys(filter(None, _origins(text, buildargs))))
-
-
-def _origins(text: str, buildargs: Mapping[str, str]) -> list[str | None]:
-    """The image that each stage of a Dockerfile is FROM in the end, ``None`` for scratch."""
-    arguments: dict[str, str] = {}
-    stages: dict[str, str | None] = {"scratch": None}
-    origins: list[str | None] = []
-    for line in _CONTINUED.sub(" ", text).splitlines():
-        if argument := _ARG.match(line):
-            name = argument["name"]
-            arguments[name] = buildargs.get(name, argument["default"] or "")
-        elif start := _FROM.match(line):
-            reference = _VARIABLE.sub(
-                lambda match: arguments.get(match["name"]) or match["default"] or "",
-                start["image"],
-            )
-            origins.append(stages.get(reference, reference))
-            if start["stage"]:
-                stages[start["stage"]] = origins[-1]
-    return origins
 
 
 def _hashes(context: Path, url: str) -> dict[str, str]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Collection, Iterable
+from collections.abc import Collection
 
 from salt_ubiq import layers, runtime
 from salt_ubiq.builder import Builder
@@ -81,7 +81,7 @@ def _prune_images(
 ) -> list[ListedImage]:
     with builder.workspace.lock_if_free(AT_WORK) as nobody_is:
         if nobody_is:
-            return _without_used(builder, _candidates(builder, kinds, oldest), test)
+            return _remove_unused(builder, kinds, oldest, test)
     log.warning("a build is at work: images and shared layers stay")
     return []
 
@@ -94,34 +94,57 @@ def _forget_images_that_are_gone(builder: Builder) -> None:
                 known.keep(there)
 
 
-def _candidates(builder: Builder, kinds: Collection[str], oldest: float) -> list[ListedImage]:
-    built = builder.recipes.images if "images" in kinds else ()
-    return [
-        each
-        for each in builder.engine.images()
-        if each.created <= oldest
-        and ((each.id in built and not each.references) or ("shared" in kinds and _is_layer(each)))
-    ]
-
-
-def _without_used(builder: Builder, candidates: list[ListedImage], test: bool) -> list[ListedImage]:
-    """Remove images, those first that are built on others; return those that can go."""
-    unused = _unused(candidates, builder.engine.images(), builder.engine.images_in_use())
-    if test:
-        return unused
-    for each in unused:
-        for name in each.references or (each.id,):
-            builder.engine.remove_image(name)
-    left = {each.id for each in builder.engine.images()}
-    return [each for each in unused if each.id not in left]
-
-
-def _unused(
-    candidates: Iterable[ListedImage], images: Iterable[ListedImage], in_use: Collection[str]
+def _remove_unused(
+    builder: Builder, kinds: Collection[str], oldest: float, test: bool
 ) -> list[ListedImage]:
-    """Those that no container has, and on which nothing is built but others of them."""
+    """Remove images, those first that are built on others; return those that can go."""
+    engine = builder.engine
+    built = builder.recipes.images if "images" in kinds else frozenset()
+    found = unused(engine.images(), built, "shared" in kinds, oldest, engine.images_in_use())
+    if test:
+        return found
+    for each in found:
+        for name in each.references or (each.id,):
+            engine.remove_image(name)
+    left = {each.id for each in engine.images()}
+    return [each for each in found if each.id not in left]
+
+
+def unused(
+    images: Collection[ListedImage],
+    built: Collection[str],
+    shared: bool,
+    oldest: float,
+    in_use: Collection[str],
+) -> list[ListedImage]:
+    """
+    The images that can go, each after those that are built on it.
+
+    images
+        all that the engine has
+
+    built
+        the IDs of those that were built here: they can go without a name
+
+    shared
+        whether shared layers can go
+
+    oldest
+        when: what was made later stays
+
+    in_use
+        the IDs of those that a container has
+
+    What anything is built on stays, unless all of that goes.
+    """
+    waiting = [
+        each
+        for each in images
+        if each.created <= oldest
+        and each.id not in in_use
+        and ((each.id in built and not each.references) or (shared and _is_layer(each)))
+    ]
     left = {each.id: each for each in images}
-    waiting = [each for each in candidates if each.id not in in_use]
     found: list[ListedImage] = []
     while True:
         parents = {each.parent for each in left.values()}

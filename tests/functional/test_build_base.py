@@ -49,13 +49,16 @@ def test_a_context_is_a_directory_of_the_host(host, tmp_path: Path, run_in):
     assert run_in(built["image"], "cat", "/srv/word") == "here"
 
 
-def test_every_tag_points_to_the_image_and_it_is_labelled(context, engine):
+def test_every_tag_points_to_the_image_which_stays_where_nothing_changed(context, engine):
     declare(context, tags=["1", "1.2", "latest"])
     built = context.call("ubiq_docker.build_base", "test-small")
     for tag in ("1", "1.2", "latest"):
         image = engine.inspect_image(f"{IMAGES}small:{tag}")
         assert image["Id"] == built["id"]
         assert image["Config"]["Labels"]["org.salt-ubiq.image"] == "test-small"
+    again = context.call("ubiq_docker.build_base", "test-small")
+    assert built["old_id"] is None
+    assert again["old_id"] == again["id"] == built["id"]
 
 
 def test_a_base_says_what_it_was_built_from_and_when(host, engine, image_of):
@@ -86,6 +89,18 @@ def test_a_base_says_what_it_was_built_from_and_when(host, engine, image_of):
     assert re.fullmatch(r"\d{8}T\d{6}Z-[0-9a-f]{6}", run)
 
 
+def test_another_image_to_copy_files_from_is_a_reason_to_build(host, engine, image_of, run_in):
+    other = image_of(f"FROM {DEBIAN}\nRUN echo one > /srv/one\n", "other")
+    host.file("context/Dockerfile", f"FROM {BASE}\nCOPY --from={other} /srv/one /srv/one\n")
+    declare(host)
+    host.call("ubiq_docker.build_base", "test-small")
+    image_of(f"FROM {DEBIAN}\nRUN echo two > /srv/one\n", "other")
+    built = host.call("ubiq_docker.build_base", "test-small")
+    assert built["reasons"] == [f"parent {other} changed"]
+    assert built["parent"] == engine.inspect_image(BASE)["Id"]
+    assert run_in(built["image"], "cat", "/srv/one") == "two"
+
+
 def test_a_base_from_scratch_has_no_parent(host, engine):
     host.file("context/Dockerfile", "FROM scratch\nCOPY one /one\n")
     host.file("context/one", "one\n")
@@ -106,17 +121,10 @@ def test_a_base_that_fails_a_check_leaves_nothing(context, engine):
     assert not engine.images(f"{IMAGES}small:1")
 
 
-def test_an_unchanged_base_keeps_its_image(context):
-    declare(context)
-    first = context.call("ubiq_docker.build_base", "test-small")
-    second = context.call("ubiq_docker.build_base", "test-small")
-    assert first["old_id"] is None
-    assert second["old_id"] == second["id"] == first["id"]
-
-
 def test_a_failing_dockerfile_is_told_with_its_step_and_last_lines(context, engine):
     declare(context)
-    old = context.call("ubiq_docker.build_base", "test-small")
+    engine.tag(BASE, f"{IMAGES}small")
+    old = engine.inspect_image(BASE)
     layers = {image["Id"] for image in engine.images(all=True)}
     context.file(
         "context/Dockerfile",
@@ -128,7 +136,7 @@ def test_a_failing_dockerfile_is_told_with_its_step_and_last_lines(context, engi
     fails = r"test-small: the Dockerfile fails at step 4/\d+, RUN echo out of luck; exit 3:"
     assert re.search(fails, message)
     assert "returned a non-zero code: 3\n  out of luck\nlog: " in message
-    assert engine.inspect_image(old["image"])["Id"] == old["id"]
+    assert engine.inspect_image(f"{IMAGES}small")["Id"] == old["Id"]
     assert {image["Id"] for image in engine.images(all=True)} == layers
 
 

@@ -132,11 +132,10 @@ def test_an_image_differs_from_its_parent_only_by_what_its_states_did(host, run_
     assert "correct horse" not in log
 
 
-@pytest.mark.parametrize("mods", ["one,two", ["one", "two"]])
-def test_an_ad_hoc_build_takes_lists_and_commas_and_its_parents_config(host, engine, run_in, mods):
+def test_an_ad_hoc_build_takes_lists_and_commas_and_its_parents_config(host, engine, run_in):
     host.file("one.sls", "/srv/one:\n  file.managed\n")
     host.file("two.sls", "/srv/two:\n  file.managed\n")
-    built = host.call("ubiq_docker.build_service", f"{IMAGES}tools", mods=mods, tag="a,b")
+    built = host.call("ubiq_docker.build_service", f"{IMAGES}tools", mods=["one", "two"], tag="a,b")
     assert run_in(built["image"], "ls", "/srv") == "one\ntwo"
     assert engine.inspect_image(f"{IMAGES}tools:b")["Id"] == built["id"]
     config, parents = (engine.inspect_image(name)["Config"] for name in (built["id"], BASE))
@@ -246,19 +245,3 @@ def test_what_a_dead_build_left_is_removed_by_the_next(host, engine, cachedir):
     host.file("one.sls", "/srv/one:\n  file.managed\n")
     host.call("ubiq_docker.build_service", f"{IMAGES}one", base=BASE, mods="one")
     assert not engine.containers(all=True, filters={"name": name})
-
-
-def test_a_synced_state_module_builds_and_tells_old_from_new(host):
-    host.file("one.sls", "/srv/one:\n  file.managed\n")
-    host.catalogue(
-        **{"test-one": {"repository": f"{IMAGES}one", "base": "test-base", "mods": ["one"]}}
-    )
-    host.file("build.sls", "test-one:\n  ubiq_docker.service_built: []\n")
-    would = host.call("state.apply", "build", test=True)
-    done = host.call("state.apply", "build")
-    key = "ubiq_docker_|-test-one_|-test-one_|-service_built"
-    assert would[key]["result"] is None
-    assert done[key]["result"] is True
-    change = done[key]["changes"][f"{IMAGES}one:latest"]
-    assert change["old"] is None
-    assert change["new"].startswith("sha256:")

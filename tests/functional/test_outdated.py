@@ -14,21 +14,15 @@ from pathlib import Path
 import docker
 import pytest
 
-from tests.conftest import IMAGES
-
-pytestmark = pytest.mark.usefixtures("base", "images")
+from tests.conftest import BASE, IMAGES
 
 PACKAGE = "salt-ubiq-test-package"
-STATE = """\
-/etc/apt/sources.list.d/test.list:
-  file.managed:
-    - contents: deb [trusted=yes] {url} ./
-
-{package}:
-  pkg.installed:
-    - refresh: True
-    - require:
-      - file: /etc/apt/sources.list.d/test.list
+STATE = f"{PACKAGE}:\n  pkg.installed:\n    - refresh: True\n"
+# Debian's own package lists take seconds to fetch, and are not what is looked at.
+LOCAL = """\
+FROM {base}
+RUN rm -f /etc/apt/sources.list /etc/apt/sources.list.d/* \\
+ && echo 'deb [trusted=yes] {url} ./' > /etc/apt/sources.list.d/test.list
 """
 
 
@@ -80,76 +74,58 @@ def mirror(tmp_path: Path, engine: docker.APIClient) -> Iterator[Mirror]:
     server.server_close()
 
 
-@pytest.fixture
-def two(host, mirror):
-    """One service has the mirror's package, the other has not."""
-    host.file("packaged.sls", STATE.format(url=mirror.url, package=PACKAGE))
+def local(mirror, image_of):
+    """A base that knows no mirror but that."""
+    return image_of(LOCAL.format(base=BASE, url=mirror.url), "local")
+
+
+def test_newer_packages_are_told_and_a_refreshing_run_builds_just_what_has_them(
+    host, mirror, image_of, run_in
+):
+    """The package is in a shared layer, which is renewed for all that share it."""
+    host.file("packaged.sls", STATE)
     host.file("plain.sls", "/etc/plain:\n  file.managed:\n    - contents: plain\n")
+    mods = {"packaged": ["packaged"], "both": ["packaged", "plain"], "plain": ["plain"]}
+    service = {"base": local(mirror, image_of)}
     host.catalogue(
         **{
-            f"test-{mods}": {"repository": f"{IMAGES}{mods}", "base": "test-base", "mods": [mods]}
-            for mods in ("packaged", "plain")
+            f"test-{name}": {**service, "repository": f"{IMAGES}{name}", "mods": mods[name]}
+            for name in mods
         }
     )
-    built = host.call("ubiq_docker.build_all", "test-p*")
-    assert {result["action"] for result in built.values()} <= {"built", "up-to-date"}
-    return host
-
-
-def test_a_newer_package_is_told_of_the_image_that_has_it(two, mirror):
-    assert not two.call("ubiq_docker.outdated", "test-packaged")["test-packaged"]["outdated"]
+    built = host.call("ubiq_docker.build_all", *(f"test-{name}" for name in mods))
+    assert {result["action"] for result in built.values()} == {"built"}
     mirror.publish("2.0")
-    assert two.call("ubiq_docker.outdated", "test-packaged", "test-plain") == {
-        "test-packaged": {
-            "outdated": True,
-            "packages": {PACKAGE: {"installed": "1.0", "available": "2.0"}},
-            "moved": [],
-        },
+    newer = {PACKAGE: {"installed": "1.0", "available": "2.0"}}
+    assert host.call("ubiq_docker.outdated", "test-packaged", "test-plain") == {
+        "test-packaged": {"outdated": True, "packages": newer, "moved": []},
         "test-plain": {"outdated": False, "packages": {}, "moved": []},
     }
-
-
-def test_a_refreshing_run_builds_just_what_is_outdated(two, mirror):
-    mirror.publish("2.0")
-    without = two.call("ubiq_docker.build_all", "test-p*")
-    assert {result["action"] for result in without.values()} == {"up-to-date"}
-
-    reason = f"package {PACKAGE}: 1.0 is installed, 2.0 is available"
-    plan = {step["name"]: step for step in two.call("ubiq_docker.plan", "test-p*", refresh=True)}
-    assert plan["test-packaged"]["reasons"] == [reason]
-
-    results = two.call("ubiq_docker.build_all", "test-p*", refresh=True)
-    assert {name: result["action"] for name, result in results.items()} == {
-        "test-base": "up-to-date",
-        "test-packaged": "built",
-        "test-plain": "up-to-date",
+    plan = host.call("ubiq_docker.plan", "test-p*")
+    assert {step["name"]: step["reasons"] for step in plan} == {
+        "test-packaged": [],
+        "test-plain": [],
     }
-    assert results["test-packaged"]["reasons"] == [reason]
-    assert two.call("ubiq_docker.packages", "test-packaged")[PACKAGE] == "2.0"
-    again = two.call("ubiq_docker.build_all", "test-p*", refresh=True)
-    assert {result["action"] for result in again.values()} == {"up-to-date"}
+
+    results = host.call("ubiq_docker.build_all", *(f"test-{name}" for name in mods), refresh=True)
+    reason = f"package {PACKAGE}: 1.0 is installed, 2.0 is available"
+    assert {name: result["reasons"] for name, result in results.items()} == {
+        "test-packaged": [reason],
+        "test-both": [reason],
+        "test-plain": [],
+    }
+    for name in ("packaged", "both"):
+        query = ("dpkg-query", "-W", "-f", "${Version}", PACKAGE)
+        assert run_in(f"{IMAGES}{name}", *query) == "2.0"
+    assert not host.call("ubiq_docker.outdated", "test-both")["test-both"]["outdated"]
 
 
-def test_a_package_of_a_shared_layer_is_renewed_in_all_that_share_it(two, mirror):
-    two.catalogue(
-        **{
-            f"test-{mods[-1]}": {"repository": f"{IMAGES}{mods[-1]}", "base": "test-base",
-                                 "mods": mods}
-            for mods in (["packaged"], ["packaged", "plain"])
-        }
-    )  # fmt: skip
-    two.call("ubiq_docker.build_all")
-    mirror.publish("2.0")
-    two.call("ubiq_docker.build_all", refresh=True)
-    for name in ("test-packaged", "test-plain"):
-        assert two.call("ubiq_docker.packages", name)[PACKAGE] == "2.0"
-
-
-def test_what_can_not_be_looked_at_is_left_as_it_is(two, mirror, caplog):
+def test_what_can_not_be_looked_at_is_left_as_it_is(host, mirror, image_of, caplog):
     """Its package lists are gone: that is no reason to build, nor to fail."""
-    for path in Path(mirror._directory).iterdir():
-        if path.is_file():
-            path.unlink()
-    results = two.call("ubiq_docker.build_all", "test-packaged", refresh=True)
-    assert results["test-packaged"]["action"] == "up-to-date"
+    image_of(LOCAL.format(base=BASE, url=f"{mirror.url}/gone"), "packaged")
+    host.catalogue(
+        **{"test-packaged": {"repository": f"{IMAGES}packaged", "base": BASE, "mods": ["web"]}}
+    )
+    host.call("ubiq_docker.plan", "test-packaged", refresh=True)
     assert "test-packaged: can't tell what has moved under it" in caplog.text
+    assert "pkg.refresh_db: E: Some index files failed to download" in caplog.text

@@ -4,10 +4,16 @@ from __future__ import annotations
 
 import time
 import uuid
+from itertools import count
 
 import pytest
 from salt.exceptions import SaltInvocationError
 
+from salt_ubiq.finish import Residue
+from salt_ubiq.parents import Facts, Parents
+from salt_ubiq.recipe import Recipe
+from salt_ubiq.recipes import Recipes
+from salt_ubiq.workspace import Workspace
 from tests.building import building, wait_for_container
 from tests.conftest import BASE, DEBIAN, IMAGES, volume_names
 
@@ -29,6 +35,22 @@ def build(host):
         return host.call("ubiq_docker.build_service", "test-web")["id"]
 
     return build
+
+
+@pytest.fixture
+def ours(host, engine, image_of, cachedir):
+    """``ours(below)``: the ID of an image that counts as built here and has lost its name."""
+    recipes, numbers = Recipes(Workspace(str(cachedir))), count()
+
+    def made(below=DEBIAN):
+        number = next(numbers)
+        label = f"FROM {below}\nLABEL org.salt-ubiq.image=test-{number}\n"
+        image_id = engine.inspect_image(image_of(label, "ours"))["Id"]
+        recipes.save(Recipe(salt=str(number)), image_id)
+        image_of(f"FROM {DEBIAN}\nLABEL org.salt-ubiq.image=test-instead-{number}\n", "ours")
+        return image_id
+
+    return made
 
 
 def there(engine):
@@ -55,35 +77,32 @@ def volume(engine):
 
 
 def test_old_images_go_and_the_current_stays(host, engine, build):
-    old = [build("one"), build("two")]
-    new = build("three")
+    old, new = build("one"), build("two")
     before = there(engine)
-    assert set(prune(host, "images", test=True)["images"]) == {*old}
+    assert prune(host, "images", test=True) == {"images": [old]}
     assert there(engine) == before
-    assert set(prune(host, "images")["images"]) == {*old}
-    assert there(engine) == before - {*old}
+    assert prune(host, "images") == {"images": [old]}
+    assert there(engine) == before - {old}
     assert engine.inspect_image(WEB)["Id"] == new
     assert prune(host, "images") == {"images": []}
     assert host.call("ubiq_docker.build_service", "test-web")["action"] == "up-to-date"
 
 
-def test_days_spare_what_is_younger(host, engine, build):
-    older, younger = build("one"), None
-    time.sleep(4)
-    younger = build("two")
-    build("three")
+def test_days_spare_what_is_younger(host, engine, ours):
+    older = ours()
+    time.sleep(3)
+    younger = ours()
     assert prune(host, "images", days=1) == {"images": []}
     modules = host.modules
     (created,) = (each["Created"] for each in engine.images(all=True) if each["Id"] == younger)
-    days = (time.time() - created + 2) / 86400
+    days = (time.time() - created + 1) / 86400
     assert modules["ubiq_docker.prune"]("images", days=days) == {"images": [older]}
     assert younger in there(engine)
 
 
-def test_an_old_image_that_is_used_stays(host, engine, build, image_of):
+def test_an_old_image_that_is_used_stays(host, engine, ours, image_of):
     """By a container, by an image that a user has built on it, by a name that a user gave it."""
-    in_container, below_users, named, unused = (build(text) for text in ("a", "b", "c", "d"))
-    build("e")
+    in_container, below_users, named, unused = (ours() for _ in range(4))
     users = image_of(f"FROM {below_users}\nRUN touch /srv/mine\n", "users")
     users_id = engine.inspect_image(users)["Id"]
     engine.tag(named, f"{IMAGES}named")
@@ -100,48 +119,69 @@ def test_an_old_image_that_is_used_stays(host, engine, build, image_of):
 
 
 def test_an_image_that_a_user_has_built_on_ours_and_that_lost_its_name_stays(
-    host, engine, build, image_of
+    host, engine, ours, image_of
 ):
-    ours = build("one")
-    users = engine.inspect_image(image_of(f"FROM {ours}\nRUN touch /srv/mine\n", "users"))["Id"]
-    image_of(f"FROM {ours}\nRUN touch /srv/mine-again\n", "users")
+    below = ours()
+    users = engine.inspect_image(image_of(f"FROM {below}\nLABEL mine=1\n", "users"))["Id"]
+    image_of(f"FROM {below}\nLABEL mine=2\n", "users")
     assert not engine.inspect_image(users)["RepoTags"]
     before = there(engine)
     assert prune(host, "images") == {"images": []}
     assert there(engine) == before
 
 
-def test_what_is_known_of_parents_that_are_gone_is_forgotten(host, engine, build, image_of):
-    build("one")
-    gone = image_of(f"FROM {DEBIAN}\nRUN touch /srv/gone\n", "gone")
-    host.call("ubiq_docker.build_service", f"{IMAGES}on-gone", base=gone, mods="web")
-    ids = [engine.inspect_image(name)["Id"].partition(":")[2] for name in (gone, BASE)]
-    engine.remove_image(f"{IMAGES}on-gone")
-    engine.remove_image(gone)
+def test_what_is_known_of_parents_that_are_gone_is_forgotten(host, engine, image_of, cachedir):
+    gone = engine.inspect_image(image_of(f"FROM {DEBIAN}\nLABEL of=test\n", "gone"))["Id"]
+    ids = [gone, engine.inspect_image(BASE)["Id"]]
+    parents = Parents(Workspace(str(cachedir)))
+    for image_id in ids:
+        parents.facts(image_id, "test", lambda: Facts({}, Residue((), ())))
+    engine.remove_image(gone, force=True)
 
     def known():
-        names = [path.name for path in (host.cachedir / "ubiq" / "parents").iterdir()]
-        return [any(name.startswith(each) for name in names) for each in ids]
+        names = [path.name for path in (cachedir / "ubiq" / "parents").iterdir()]
+        return [f"{each.partition(':')[2]}-test.json" in names for each in ids]
 
     assert known() == [True, True]
     prune(host, "images")
     assert known() == [False, True]
 
 
-def test_bases_go_with_what_was_built_on_them(host, engine, build):
-    host.file("small/Dockerfile", f"FROM {DEBIAN}\nRUN echo one > /srv/one\n")
+def test_a_base_goes_with_what_was_built_on_it(host, engine, ours):
+    host.file("small/Dockerfile", f"FROM {DEBIAN}\nLABEL number=one\n")
     small = {"repository": f"{IMAGES}small", "dockerfile": "salt://small"}
-    host.file("web.sls", "/srv/page:\n  file.managed\n")
-    service = {"repository": WEB, "base": "test-small", "mods": ["web"], "converged": False}
-    host.pillar({"ubiq": {"bases": {"test-small": small}, "services": {"test-web": service}}})
-    first = host.call("ubiq_docker.build_all")
-    host.file("small/Dockerfile", f"FROM {DEBIAN}\nRUN echo two > /srv/one\n")
-    host.call("ubiq_docker.build_all")
-    old = {each["id"] for each in first.values()}
-    assert len(old) == 2
-    assert set(prune(host, "images", test=True)["images"]) == old
-    assert set(prune(host, "images")["images"]) == old
-    assert not old & there(engine)
+    host.pillar({"ubiq": {"bases": {"test-small": small}}})
+    base = host.call("ubiq_docker.build_base", "test-small")["id"]
+    service = ours(base)
+    assert prune(host, "images", test=True) == {"images": [service]}
+    host.file("small/Dockerfile", f"FROM {DEBIAN}\nLABEL number=two\n")
+    host.call("ubiq_docker.build_base", "test-small")
+    assert prune(host, "images", test=True) == {"images": [service, base]}
+    assert prune(host, "images") == {"images": [service, base]}
+    assert not {service, base} & there(engine)
+
+
+def test_the_layers_that_nothing_uses_go_and_no_other(
+    host, engine, ours, image_of, nothing_of_others
+):
+    def layer(name):
+        label = f"org.salt-ubiq.image='{name} on test-base'"
+        tag = image_of(f"FROM {DEBIAN}\nLABEL {label}\n", name)
+        image_id = engine.inspect_image(tag)["Id"]
+        engine.tag(image_id, "salt-ubiq.local/shared", name)
+        engine.remove_image(tag)
+        return image_id
+
+    used, old = layer("used"), layer("old")
+    image_of(f"FROM {used}\nLABEL of=test\n", "current")
+    above = ours(old)
+    assert prune(host, "shared") == {"shared": []}  # an old image uses it
+    before = there(engine)
+    gone = {"images": [above], "shared": ["salt-ubiq.local/shared:old"]}
+    assert prune(host, "images", "shared", test=True) == gone
+    assert there(engine) == before
+    assert prune(host, "images", "shared") == gone
+    assert there(engine) == before - {above, old}
 
 
 def test_leftovers_of_dead_builds_go_and_those_of_others_stay(host, engine, cachedir):
@@ -201,10 +241,10 @@ def test_caches_go_if_asked_for_and_those_of_other_hosts_stay(
     build("two")
 
 
-def test_a_build_at_work_keeps_all_images_and_layers(host, engine, build):
+def test_a_build_at_work_keeps_all_images_and_layers(host, engine, ours):
     """It may have found one that it has no container of yet."""
-    old = build("one")
-    build("two")
+    old = ours()
+    declare(host)
     host.file("web.sls", "sleep 300:\n  cmd.run\n")
     with building(host, "ubiq_docker.build_service", "test-web") as process:
         wait_for_container(engine, process, "sleep")

@@ -44,15 +44,6 @@ ADMIN = """
         - creates: /srv/admin/done
     """
 LAYER = "/srv/beginning:\n  file.managed:\n    - user: root\n"
-TWICE = {
-    "cmd.run": "echo line >> /srv/lines:\n  cmd.run: []\n",
-    # It returns another name than it is declared with.
-    "module.run": "again:\n  module.run:\n    - cmd.shell:\n      - echo line >> /srv/lines\n",
-    "the second time": (
-        'test -e /srv/twice || { test -e /srv/once && touch /srv/twice; touch /srv/once; }; '
-        "echo line >> /srv/lines:\n  cmd.run:\n    - creates: /srv/twice\n"
-    ),
-}  # fmt: skip
 REACTIONS = {
     "onchanges": "cmd.run:\n    - onchanges:\n      - file: /srv/beginning",
     "onchanges by a glob": "cmd.run:\n    - onchanges:\n      - file: /srv/begin*",
@@ -132,48 +123,18 @@ def test_what_two_begin_with_is_built_once_and_the_images_are_the_same_as_withou
     assert labels["org.opencontainers.image.base.digest"] == base
     assert labels["org.salt-ubiq.image"] == "test-a"
     assert labels["org.salt-ubiq.mods"] == "begin,end_a"
-    shared = {name: contents(engine, result["id"]) for name, result in results.items()}
-    configs = {name: config(engine, result["id"]) for name, result in results.items()}
+    shared_config = config(engine, results["test-b"]["id"])
+    shared = contents(engine, results["test-b"]["id"])
 
-    alone = [
-        built(two(host, share=False, **more), "test-a", "test-b", force=True) for _ in range(2)
-    ]
-    for name, result in alone[1].items():
-        assert engine.inspect_image(result["id"])["Parent"] == base
-        assert config(engine, result["id"]) == configs[name]
-        first, second = (contents(engine, each[name]["id"]) for each in alone)
-        assert first.keys() == second.keys() == shared[name].keys()
-        noise = {path for path in first if first[path] != second[path]}
-        assert {path for path in first if first[path] != shared[name][path]} <= noise
-        assert noise <= {"srv/admin/done", *(path for path in first if path.startswith("var/"))}
-
-
-def test_what_only_one_service_begins_with_is_no_layer(host, engine):
-    host.file("begin.sls", LAYER)
-    two(host)
-    host.catalogue(
-        **{
-            "test-a": service("a", "begin", "end_a"),
-            "test-b": service("b", "begin", "end_b", share=False),
-            "test-c": service("c", "end_a"),
-        }
-    )
-    built(host, "test-a", "test-b", "test-c")
-    assert shared_layers(engine) == {}
-
-
-def test_services_with_other_pillar_or_network_share_nothing(host, engine):
-    host.file("begin.sls", LAYER)
-    two(host)
-    host.catalogue(
-        **{
-            "test-a": service("a", "begin", "end_a", pillar={"word": "one"}),
-            "test-b": service("b", "begin", "end_b", pillar={"word": "two"}),
-            "test-c": service("c", "begin", "end_b", network_mode="none"),
-        }
-    )
-    built(host, "test-a", "test-b", "test-c")
-    assert shared_layers(engine) == {}
+    two(host, share=False, **more)
+    first, second = (built(host, "test-b", force=True)["test-b"]["id"] for _ in range(2))
+    assert engine.inspect_image(second)["Parent"] == base
+    assert config(engine, second) == shared_config
+    alone, again = contents(engine, first), contents(engine, second)
+    assert alone.keys() == again.keys() == shared.keys()
+    noise = {path for path in alone if alone[path] != again[path]}
+    assert {path for path in alone if alone[path] != shared[path]} <= noise
+    assert noise <= {"srv/admin/done", *(path for path in alone if path.startswith("var/"))}
 
 
 def test_layers_lie_on_each_other(host, engine, run_in):
@@ -199,87 +160,59 @@ def test_layers_lie_on_each_other(host, engine, run_in):
     assert run_in(results["test-a"]["id"], "ls", "/srv") == "a\nbeginning\nnext"
 
 
+OWN = 'ENTRYPOINT ["env"]\nHEALTHCHECK CMD true\nUSER 1'
+
+
 @pytest.mark.parametrize(
-    "declared",
+    ("inherited", "declared"),
     [
-        {},
-        {"cmd": "date", "env": {"A": "b"}, "user": "nobody", "labels": {"a": "b"}},
-        {"entrypoint": ["date"], "healthcheck": {"test": ["true"]}, "exposed_ports": ["80"]},
+        ("", {"cmd": "date", "env": {"A": "b"}, "user": "nobody", "labels": {"a": "b"}}),
+        (
+            OWN,
+            {"entrypoint": ["date"], "healthcheck": {"test": ["true"]}, "exposed_ports": ["80"]},
+        ),
     ],
-    ids=["nothing", "a command", "an entrypoint"],
+    ids=["a plain parent", "a parent with much"],
 )
-@pytest.mark.parametrize("inherited", ["", 'ENTRYPOINT ["env"]\nHEALTHCHECK CMD true\nUSER 1'])
 def test_a_service_that_has_just_what_others_begin_with_is_the_same_as_without(
-    host, engine, image_of, declared, inherited
+    host, engine, image_of, inherited, declared
 ):
     parent = image_of(f"FROM {BASE}\n{inherited}\n", "parent")
     host.file("begin.sls", LAYER)
+    configs = {"test-nothing": {}, "test-much": declared}
 
-    def image(share):
+    def images(share):
         more = {"base": parent, "share": share}
-        two(host)
-        host.catalogue(
-            **{
-                "test-a": service("a", "begin", "end_a", **more),
-                "test-c": service("c", "begin", config=declared, **more),
-            }
-        )
-        result = built(host, "test-c", force=not share)["test-c"]
-        assert result["states"]["total"] == 1
-        return result["id"]
+        services = {
+            name: service(name, "begin", config=config, **more) for name, config in configs.items()
+        }
+        host.catalogue(**services)
+        results = built(host, *configs, force=not share, jobs=2)
+        assert {result["states"]["total"] for result in results.values()} == {1}
+        return [results[name]["id"] for name in configs]
 
-    shared, alone = image(True), image(False)
+    shared = images(True)
     (layer,) = shared_layers(engine)
-    assert engine.inspect_image(shared)["Parent"] == layer
-    assert engine.inspect_image(alone)["Parent"] != layer
-    assert config(engine, shared) == config(engine, alone)
-    assert contents(engine, shared) == contents(engine, alone)
-    assert host.call("ubiq_docker.build_service", "test-c")["action"] == "up-to-date"
+    status = host.call("ubiq_docker.status", *configs)
+    alone = images(False)
+    for one, other in zip(shared, alone, strict=True):
+        assert engine.inspect_image(one)["Parent"] == layer
+        assert engine.inspect_image(other)["Parent"] != layer
+        assert config(engine, one) == config(engine, other)
+    assert contents(engine, shared[0]) == contents(engine, alone[0])
+    assert [each["reasons"] for each in status.values()] == [[], []]
 
 
-def test_a_layer_that_is_not_what_was_wanted_is_not_taken_for_the_whole_service(
-    host, engine, image_of, run_in
-):
-    """As one becomes whose files change between compiling and applying its states."""
-    host.file("begin.sls", LAYER + "    - contents: wanted\n")
-    two(host)
-    services = {"test-a": service("a", "begin", "end_a"), "test-c": service("c", "begin")}
-    host.catalogue(**services)
-    built(host, "test-a")
-    (layer,) = shared_layers(engine)
-    (reference,) = engine.inspect_image(layer)["RepoTags"]
-    change = "RUN echo other > /srv/beginning\nLABEL org.salt-ubiq.recipe=other"
-    engine.tag(image_of(f"FROM {layer}\n{change}\n", "other"), *reference.split(":"))
-    result = built(host, "test-c")["test-c"]
-    assert run_in(result["id"], "cat", "/srv/beginning") == "wanted"
-
-
-@pytest.mark.parametrize("state", ["cmd.run", "module.run"])
-def test_a_state_that_works_twice_undoes_the_sharing(host, engine, run_in, state):
-    host.file("begin.sls", TWICE[state])
-    results = built(two(host), "test-a", "test-b")
-    base = engine.inspect_image(BASE)["Id"]
-    for result in results.values():
-        assert run_in(result["id"], "cat", "/srv/lines") == "line"
-        assert engine.inspect_image(result["id"])["Parent"] == base
-    assert built(host, "test-a", "test-b")["test-a"]["action"] == "up-to-date"
+def test_a_state_that_works_twice_undoes_the_sharing(host, engine, run_in):
+    """Here one that returns another name than it is declared with."""
+    again = "again:\n  module.run:\n    - cmd.shell:\n      - echo line >> /srv/lines\n"
+    host.file("begin.sls", again)
+    result = built(two(host), "test-a")["test-a"]
+    assert run_in(result["id"], "cat", "/srv/lines") == "line"
+    assert engine.inspect_image(result["id"])["Parent"] == engine.inspect_image(BASE)["Id"]
+    assert built(host, "test-a")["test-a"]["action"] == "up-to-date"
     log = Path(built(host, "test-a", force=True)["test-a"]["log"]).read_text()
     assert "the layer of" not in log
-
-
-def test_a_state_that_works_just_twice_is_noticed_below_the_next_layer(host, run_in):
-    host.file("begin.sls", TWICE["the second time"])
-    host.file("next.sls", "/srv/next:\n  file.managed\n")
-    two(host)
-    host.catalogue(
-        **{
-            "test-a": service("a", "begin", "next", "end_a"),
-            "test-b": service("b", "begin", "next", "end_b"),
-            "test-c": service("c", "begin", "end_b"),
-        }
-    )
-    for result in built(host, "test-a", "test-b", "test-c").values():
-        assert run_in(result["id"], "cat", "/srv/lines") == "line"
 
 
 def test_states_that_need_what_no_layer_keeps_work_all_the_same(host, engine, run_in):
@@ -290,30 +223,24 @@ def test_states_that_need_what_no_layer_keeps_work_all_the_same(host, engine, ru
     )
     two(host)
     host.file("end_a.sls", "test -e /dev/shm/ready && touch /srv/a:\n  cmd.run: []\n")
-    results = built(host, "test-a", "test-b")
+    result = built(host, "test-a")["test-a"]
     (layer,) = shared_layers(engine)
-    assert run_in(results["test-a"]["id"], "ls", "/srv") == "a\nbegun"
-    assert engine.inspect_image(results["test-a"]["id"])["Parent"] != layer
-    assert engine.inspect_image(results["test-b"]["id"])["Parent"] == layer
-
-
-def test_states_that_fail_with_a_layer_and_without_are_told_of_once(host):
-    host.file("begin.sls", LAYER)
-    two(host)
-    host.file("end_a.sls", "'exit 3':\n  cmd.run: []\n")
-    result = host.call("ubiq_docker.build_all", "test-a")["test-a"]
-    assert result["action"] == "failed"
-    assert [state["id"] for state in result["states"]["failed"]] == ["exit 3"]
+    assert run_in(result["id"], "ls", "/srv") == "a\nbegun"
+    assert engine.inspect_image(result["id"])["Parent"] != layer
     assert Path(result["log"]).read_text().count("once more without:") == 1
 
 
-@pytest.mark.parametrize("reaction", REACTIONS)
-def test_what_a_later_state_reacts_to_is_not_shared(host, engine, run_in, reaction):
+def test_what_a_later_state_reacts_to_is_not_shared(host, engine, run_in):
     host.file("begin.sls", LAYER)
     two(host)
-    host.file("end_a.sls", f"echo ran > /srv/ran:\n  {REACTIONS[reaction]}\n")
+    host.file(
+        "end_a.sls",
+        "".join(
+            f"echo {name} >> /srv/ran:\n  {reaction}\n" for name, reaction in REACTIONS.items()
+        ),
+    )
     result = host.call("ubiq_docker.build_service", "test-a")
-    assert run_in(result["id"], "cat", "/srv/ran") == "ran"
+    assert {*run_in(result["id"], "cat", "/srv/ran").splitlines()} == {*REACTIONS}
     assert engine.inspect_image(result["id"])["Parent"] == engine.inspect_image(BASE)["Id"]
 
 
@@ -332,24 +259,3 @@ def test_a_layer_sees_the_pillar_of_its_own_modules_and_is_the_same_for_all(host
     results = built(host, "test-b", "test-a", jobs=1)
     assert run_in(results["test-a"]["id"], "cat", "/srv/beginning") == "one two"
     assert run_in(results["test-b"]["id"], "cat", "/srv/beginning") == "one"
-
-
-def test_prune_removes_the_layers_that_nothing_uses_and_no_other(host, engine, nothing_of_others):
-    host.file("begin.sls", LAYER)
-    built(two(host), "test-a", "test-b")
-    (old,) = shared_layers(engine)
-    (old_tag,) = engine.inspect_image(old)["RepoTags"]
-    host.file("begin.sls", LAYER + "    - mode: '0600'\n")
-    built(host, "test-a", "test-b")
-    (new,) = shared_layers(engine).keys() - {old}
-
-    assert host.call("ubiq_docker.prune", "shared") == {"shared": []}  # old images use it
-    would = host.call("ubiq_docker.prune", "images", "shared", test=True)
-    assert set(shared_layers(engine)) == {old, new}
-    done = host.call("ubiq_docker.prune", "images", "shared")
-    assert len(done["images"]) == 2
-    assert done["shared"] == [old_tag]
-    assert {kind: set(names) for kind, names in would.items()} == {
-        kind: set(names) for kind, names in done.items()
-    }
-    assert set(shared_layers(engine)) == {new}

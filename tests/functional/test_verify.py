@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import time
 
@@ -14,7 +15,7 @@ from salt_ubiq.runtime import RuntimeVolume
 from salt_ubiq.thin import Thin
 from salt_ubiq.verify import verify
 from salt_ubiq.workspace import Workspace
-from tests.conftest import BASE, DEBIAN
+from tests.conftest import BASE, DEBIAN, IMAGES, no_new_images
 
 NAME = "salt-ubiq-test-verify"
 WHERE = "ubiq:services:test-web:verify"
@@ -39,8 +40,22 @@ HEALTHCHECK = "HEALTHCHECK --interval=1h CMD perl -MIO::Socket::INET -e '{}'\n"
 CONNECTS = HEALTHCHECK.format('IO::Socket::INET->new("127.0.0.1:8080") or die "closed\\n"')
 
 
+MORE = "USER nobody\nVOLUME /data\nEXPOSE 8080\nRUN true\n"
+
+
 def dockerfile(more="", base=DEBIAN, entrypoint=("perl", "-e", SERVER)):
     return f"FROM {base}\nENV GREETING=Hello\n{more}ENTRYPOINT {json.dumps(entrypoint)}\n"
+
+
+@pytest.fixture(scope="module")
+def works(base, engine):
+    """An image with the server and a healthcheck, for all tests of this file."""
+    reference = f"{IMAGES}works:latest"
+    file = io.BytesIO(dockerfile(f"{MORE}{CONNECTS}").encode())
+    with no_new_images(engine):
+        messages = list(engine.build(fileobj=file, tag=reference, decode=True, rm=True))
+        assert not any("error" in message for message in messages), messages[-3:]
+        yield reference
 
 
 @pytest.fixture
@@ -97,13 +112,10 @@ def check(runtime, nothing_left):
 
 
 @pytest.mark.parametrize("own_python", [False, True], ids=["runtime", "own python"])
-def test_an_image_that_works_passes_every_kind_of_check(image_of, check, own_python):
-    image = image_of(
-        dockerfile(
-            f"USER nobody\nVOLUME /data\nRUN true\n{CONNECTS}", BASE if own_python else DEBIAN
-        ),
-        "works",
-    )
+def test_an_image_that_works_passes_every_kind_of_check(works, image_of, check, own_python):
+    image = works
+    if own_python:
+        image = image_of(dockerfile(f"{MORE}{CONNECTS}", BASE), "works-too")
     failures, log = check(
         image,
         {"cmd": '[ "$(id -un) $GREETING" = "nobody Hello" ]'},
@@ -126,11 +138,10 @@ def test_an_image_that_works_passes_every_kind_of_check(image_of, check, own_pyt
     ]
 
 
-def test_all_that_fails_is_told_in_the_order_of_the_checks(image_of, check):
-    image = image_of(dockerfile(), "works")
+def test_all_that_fails_is_told_in_the_order_of_the_checks(works, check):
     started = time.monotonic()
     failures, _ = check(
-        image,
+        works,
         {"port": 81, "timeout": 1},
         {"http": {"port": 8080, "status": 301}, "timeout": 1},
         {"cmd": "echo one; echo two; exit 3"},
@@ -150,24 +161,22 @@ def test_all_that_fails_is_told_in_the_order_of_the_checks(image_of, check):
     assert time.monotonic() - started < 20
 
 
-def test_the_log_has_what_a_server_printed_that_failed(image_of, check):
-    _, log = check(image_of(dockerfile(), "works"), {"port": 81, "timeout": 1})
+def test_the_log_has_what_a_server_printed_that_failed(works, check):
+    _, log = check(works, {"port": 81, "timeout": 1})
     assert log == [f"{WHERE}:0: the container's last lines:", "    starting"]
 
 
-def test_a_server_that_starts_slowly_has_the_time_that_the_check_gives_it(image_of, check):
-    image = image_of(dockerfile(CONNECTS), "works")
+def test_a_server_that_starts_slowly_has_the_time_that_the_check_gives_it(works, check):
     slowly = {"environment": {"DELAY": "2"}}
-    assert check(image, {"port": 8080, **slowly}, {"healthy": True, **slowly})[0] == []
+    assert check(works, {"port": 8080, **slowly}, {"healthy": True, **slowly})[0] == []
 
 
-def test_a_container_that_ends_fails_at_once_with_its_last_words(image_of, check):
-    image = image_of(dockerfile(CONNECTS), "works")
+def test_a_container_that_ends_fails_at_once_with_its_last_words(works, check):
     started = time.monotonic()
     broken = {"environment": {"BROKEN": "1"}}
     soon = {"environment": {"BROKEN": "1", "DELAY": "2"}}
     failures, _ = check(
-        image,
+        works,
         {"port": 8080, **broken},
         {"http": {"port": 8080}, **soon},
         {"healthy": True, **broken},
@@ -235,9 +244,8 @@ def test_what_an_image_has_not_is_told_with_what_to_do(image_of, check):
     ]
 
 
-def test_without_a_runtime_an_image_without_python_is_told_of(image_of, check):
-    image = image_of(dockerfile(), "works")
-    failures, _ = check(image, {"port": 8080}, own_python=True)
+def test_without_a_runtime_an_image_without_python_is_told_of(works, check):
+    failures, _ = check(works, {"port": 8080}, own_python=True)
     need = "the image needs python3 (ubiq:runtime is false)"
     assert failures[0].startswith(f"{WHERE}:0: port 8080 can't be asked, {need}: env:")
 
@@ -251,15 +259,14 @@ def test_a_link_that_leads_nowhere_is_no_file(image_of, check):
     assert failures == [f"{WHERE}:0: there is no /etc/dangling"]
 
 
-def test_one_container_bears_the_name_and_publishes_no_port(image_of, check, engine):
-    image = image_of(dockerfile("EXPOSE 8080\n"), "works")
+def test_one_container_bears_the_name_and_publishes_no_port(works, check, engine):
     seen = []
 
     def look(_):
         seen.append(engine.containers(filters={"name": NAME}))
 
     bonjour = {"environment": {"GREETING": "Bonjour"}}
-    check(image, {"port": 8080}, {"port": 8080, **bonjour}, note=look)
+    check(works, {"port": 8080}, {"port": 8080, **bonjour}, note=look)
     containers = [container for found in seen for container in found]
     assert [container["Names"] for container in containers] == [[f"/{NAME}"], [f"/{NAME}"]]
     assert [port for container in containers for port in container["Ports"]] == [
@@ -268,13 +275,12 @@ def test_one_container_bears_the_name_and_publishes_no_port(image_of, check, eng
     ]
 
 
-def test_nothing_is_left_where_the_checks_are_interrupted(image_of, check):
+def test_nothing_is_left_where_the_checks_are_interrupted(works, check):
     def interrupt(_):
         raise KeyboardInterrupt
 
-    image = image_of(dockerfile("VOLUME /data\n"), "works")
     with pytest.raises(KeyboardInterrupt):
-        check(image, {"port": 8080}, note=interrupt)
+        check(works, {"port": 8080}, note=interrupt)
 
 
 def test_the_name_of_another_container_is_left_alone(check, engine, base):

@@ -54,6 +54,10 @@ def test_a_service_needs_only_a_repository_a_base_and_mods():
     assert (image.mods, image.pillar, image.build, image.config.cmd) == (("web",), {}, {}, None)
 
 
+def test_states_that_do_not_converge_are_warned_of_by_default():
+    assert web().converged == "warn"
+
+
 def test_everything_that_the_schema_has_is_kept():
     declared = {
         "bases": {
@@ -642,3 +646,66 @@ def test_merging_lays_mappings_over_each_other_and_changes_neither():
     assert merged(under, over) == {"a": {"b": 1, "c": [2]}, "d": 2, "f": 1, "g": {"h": 1}}
     assert under == {"a": {"b": 1, "c": [1]}, "d": {"e": 1}, "f": 1}
     assert over == {"a": {"c": [2]}, "d": 2, "g": {"h": 1}}
+
+
+# What services have in common
+
+
+def beginnings(name="a", **services):
+    declared = {
+        key: {**service(repository=f"ubiquitous/{key}"), **keys} for key, keys in services.items()
+    }
+    catalogue = parse({"bases": {"debian": base()}, "services": declared})
+    return [",".join(mods) for mods in catalogue.shared_beginnings(catalogue[name])]
+
+
+def test_what_another_service_begins_with_too_is_shared():
+    assert beginnings(a={"mods": "one,a"}, b={"mods": "one,b"}) == ["one"]
+    assert beginnings(a={"mods": "one,two,a"}, b={"mods": "one,two,b"}) == ["one,two"]
+
+
+def test_several_beginnings_come_the_shortest_first():
+    services = {"a": "one,two,a", "b": "one,two,b", "c": "one,c", "d": "d"}
+    assert beginnings(**{name: {"mods": mods} for name, mods in services.items()}) == [
+        "one",
+        "one,two",
+    ]
+
+
+def test_all_of_a_service_may_be_what_another_begins_with():
+    assert beginnings(a={"mods": "one"}, b={"mods": "one,b"}) == ["one"]
+    assert beginnings(a={"mods": "one,two"}, b={"mods": "one,two"}) == ["one,two"]
+
+
+@pytest.mark.parametrize("mods", ["b,one", "two", "one.two"])
+def test_what_no_other_service_begins_with_is_not_shared(mods):
+    assert beginnings(a={"mods": "one,a"}, b={"mods": mods}) == []
+
+
+@pytest.mark.parametrize("name", ["a", "b"])
+def test_who_is_not_to_share_does_not_and_nobody_with_it(name):
+    services = {"a": {"mods": "one,a"}, "b": {"mods": "one,b"}}
+    services[name] = {**services[name], "share": False}
+    assert beginnings(**services) == []
+
+
+@pytest.mark.parametrize(
+    "keys",
+    [
+        {"base": "debian:13"},
+        {"saltenv": "dev"},
+        {"pillar": {"word": "other"}},
+        {"build": {"binds": ["/srv:/srv"]}},
+        {"network_mode": "none"},
+        {"extra_filerefs": ["salt://one/import.jinja"]},
+    ],
+)
+def test_services_in_which_the_same_states_may_do_something_else_share_nothing(keys):
+    assert beginnings(a={"mods": "one,a"}, b={"mods": "one,b", **keys}) == []
+
+
+@pytest.mark.parametrize(
+    "keys", [{"config": {"cmd": "serve"}}, {"tags": ["1"]}, {"retries": 1}, {"timeout": 1}]
+)
+def test_what_changes_nothing_in_the_states_keeps_nobody_from_sharing(keys):
+    assert beginnings(a={"mods": "one,a"}, b={"mods": "one,b", **keys}) == ["one"]

@@ -199,3 +199,39 @@ def test_warnings_of_a_call_that_succeeded_explain_no_failure(watched):
     """What failed then is something else, and its exception says what."""
     watched.call("grains.items", {"os": "Debian"}, stderr=WARNINGS)
     assert watched.run.explain() == ""
+
+
+def test_what_has_changed_something_or_failed_is_named_as_recipes_name_it(watched):
+    watched.states(STATES)
+    assert watched.run.changed == (
+        "web.nginx: pkg.installed nginx",
+        "web: cmd.run login ***",
+        "web: test.nop waits",
+    )
+
+
+def test_a_state_that_returns_another_name_has_the_one_it_is_declared_with(watched):
+    """As module.run does, which returns the name of the function."""
+    key = "module_|-again_|-again_|-run"
+    ran = {"name": "cmd.shell", "result": True, "changes": {"cmd.shell": ""}, "__run_num__": 0}
+    watched.states({key: {**ran, "__id__": "again", "__sls__": "web"}}, retcode=0)
+    assert watched.run.changed == ("web: module.run again",)
+
+
+def test_a_name_may_have_what_keys_are_made_of(watched):
+    key = "cmd_|-odd_|-echo _|- x_|-run"
+    ran = {"name": "echo _|- x", "result": True, "changes": {"pid": 1}, "__run_num__": 0}
+    watched.states({key: {**ran, "__id__": "odd", "__sls__": "web"}}, retcode=0)
+    assert watched.run.changed == ("web: cmd.run echo _|- x",)
+
+
+def test_what_would_change_in_test_mode_counts_as_changed(watched):
+    key = "file_|-/srv_|-/srv_|-managed"
+    would = {"name": "/srv", "result": None, "changes": {}, "__run_num__": 0}
+    watched.states({key: {**would, "__id__": "/srv", "__sls__": "web"}}, retcode=0)
+    assert watched.run.changed == ("web: file.managed /srv",)
+
+
+def test_where_no_state_ran_none_has_changed_anything(watched):
+    watched.states(["Rendering SLS 'base:web' failed"])
+    assert watched.run.changed == ()

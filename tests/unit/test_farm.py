@@ -1,0 +1,176 @@
+"""A run on minions, by a client whose minions do what a test says."""
+
+from __future__ import annotations
+
+import pytest
+
+from salt_ubiq import farm
+from salt_ubiq.errors import BuildError, CatalogueError, UnknownImage
+from salt_ubiq.runs import Runs
+from tests.unit.salt_client import FakeClient, built
+
+DEBIAN = {"repository": "ubiq/debian", "dockerfile": "/srv/debian"}
+READY = {"ready": True, "cpus": 2, "problems": []}
+
+
+def service(base="debian", **more):
+    return {"repository": "ubiq/any", "base": base, "mods": ["web"], **more}
+
+
+def named(**services):
+    return {
+        "bases": {"debian": DEBIAN},
+        "services": {
+            name: {**each, "repository": f"ubiq/{name}"} for name, each in services.items()
+        },
+    }
+
+
+def client(checks, catalogues, **returns):
+    return FakeClient(
+        {"ubiq_docker.check": checks, "ubiq_docker.catalogue": catalogues},
+        {name: built(name) for name in ("debian", "web", "db", "site")} | returns,
+    )
+
+
+@pytest.fixture
+def build_all(tmp_path):
+    """``build_all(client, *names)``: the results and the exit status."""
+
+    def run(client, *names, force=False, refresh=False, push=False, jobs=None, events=None):
+        fired = [] if events is None else events
+        return farm.build_all(
+            client, names, "b*", "glob", jobs, force, refresh, push,
+            Runs(tmp_path / "runs"), lambda tag, data: fired.append((tag, data)),
+        )  # fmt: skip
+
+    return run
+
+
+ONE = {"one": READY}
+CATALOGUE = named(web=service(), site=service("web"))
+
+
+def test_all_images_are_built_parents_first(build_all):
+    farmer = client(ONE, {"one": CATALOGUE})
+    results, status = build_all(farmer)
+    assert status == 0
+    assert {name: each["action"] for name, each in results.items()} == dict.fromkeys(
+        ("debian", "web", "site"), "built"
+    )
+    assert farmer.homes() == [(name, "one") for name in ("debian", "web", "site")]
+    assert [fun for _, fun, *_ in farmer.published] == [
+        "ubiq_docker.build_base", "ubiq_docker.build_service", "ubiq_docker.build_service",
+    ]  # fmt: skip
+    assert farmer.is_destroyed
+
+
+def test_the_minions_that_match_are_asked_and_then_those_that_are_ready(build_all):
+    checks = {"one": READY, "other": {"ready": False, "problems": ["no engine"]}, "odd": "a text"}
+    farmer = client(checks, {"one": CATALOGUE})
+    build_all(farmer)
+    assert farmer.asked == [
+        ("b*", "ubiq_docker.check", "glob"),
+        (["one"], "ubiq_docker.catalogue", "list"),
+    ]
+    assert {home for _, home in farmer.homes()} == {"one"}
+
+
+@pytest.mark.parametrize(
+    ("checks", "why"),
+    [
+        ({}, "no minion of 'b*' can build: none answers"),
+        (
+            {
+                "one": {"ready": False, "problems": ["no engine", "no Salt"]},
+                "two": "not available",
+            },
+            "no minion of 'b*' can build:\n  one: no engine\n  one: no Salt\n  two: not available",
+        ),
+    ],
+)
+def test_where_none_can_build_each_says_why_not(build_all, checks, why):
+    with pytest.raises(BuildError) as caught:
+        build_all(client(checks, {}))
+    assert str(caught.value) == why
+
+
+def test_a_minion_that_does_not_tell_its_catalogue_gets_nothing(build_all):
+    checks = {"one": READY, "other": READY}
+    farmer = client(checks, {"one": CATALOGUE, "other": "the catalogue has 1 mistake"})
+    build_all(farmer)
+    assert {home for _, home in farmer.homes()} == {"one"}
+    with pytest.raises(BuildError, match="none of one, other has told its catalogue"):
+        build_all(client(checks, {"one": "a text"}))
+
+
+def test_what_only_one_minion_has_in_its_catalogue_is_built_there(build_all):
+    checks = {"one": READY, "other": READY}
+    farmer = client(checks, {"one": named(web=service()), "other": named(db=service())})
+    results, status = build_all(farmer, "web", "db")
+    assert status == 0, results
+    homes = dict(farmer.homes())
+    assert (homes["web"], homes["db"]) == ("one", "other")
+
+
+def test_only_what_is_asked_for_and_its_parents_are_built(build_all):
+    farmer = client(ONE, {"one": CATALOGUE})
+    results, _ = build_all(farmer, "web")
+    assert list(results) == ["debian", "web"]
+    with pytest.raises(UnknownImage, match="did you mean 'web'"):
+        build_all(client(ONE, {"one": CATALOGUE}), "wep")
+
+
+def test_what_is_asked_for_reaches_the_minions(build_all):
+    farmer = client(ONE, {"one": named(web=service(), site=service("web", push=True))})
+    build_all(farmer, "web", force=True, refresh=True)
+    assert [kwarg for *_, kwarg in farmer.published] == [
+        {"force": False, "refresh": True, "push": False},
+        {"force": True, "refresh": True, "push": False},
+    ]
+    pushing = client(ONE, {"one": CATALOGUE})
+    build_all(pushing, "site", push=True)
+    assert [kwarg["push"] for *_, kwarg in pushing.published] == [False, False, True]
+
+
+def test_no_more_than_the_minions_cpus_are_built_at_once(build_all):
+    names = ("debian", "web", "db", "site")
+    farmer = FakeClient(
+        {
+            "ubiq_docker.check": {"one": {**READY, "cpus": 1}},
+            "ubiq_docker.catalogue": {"one": named(web=service(), db=service(), site=service())},
+        },
+        {name: built(name) for name in names},
+    )
+    events = []
+    build_all(farmer, events=events)
+    kinds = [tag.rpartition("/")[2] for tag, _ in events]
+    assert kinds == ["started", "built"] * 4
+
+
+def test_a_failure_skips_what_is_built_from_it_and_is_in_the_exit_status(build_all):
+    farmer = client(ONE, {"one": CATALOGUE}, web="web: 1 of 1 states failed")
+    results, status = build_all(farmer)
+    assert status == 1
+    assert (results["web"]["action"], results["web"]["error"]) == (
+        "failed",
+        "web: 1 of 1 states failed",
+    )
+    assert (results["site"]["action"], results["site"]["error"]) == (
+        "skipped",
+        "parent web failed",
+    )
+
+
+def test_what_differs_between_catalogues_is_said_before_anything_is_built(build_all):
+    mistaken = {"bases": {}, "services": {"web": {**service("nowhere")}}}
+    farmer = client(ONE, {"one": mistaken})
+    with pytest.raises(CatalogueError, match="nowhere"):
+        build_all(farmer)
+    assert farmer.homes() == []
+
+
+def test_the_run_is_recorded(build_all, tmp_path):
+    build_all(client(ONE, {"one": CATALOGUE}))
+    (run,) = Runs(tmp_path / "runs").list(10)
+    assert run.summary()["summary"] == "3 built"
