@@ -55,9 +55,9 @@ _CREATED_WITH = frozenset(
 )
 # Beside the image's, engines give these variables to whatever runs in a container.
 _ENGINES_VARIABLES = frozenset({"HOME", "HOSTNAME", "TERM", "container"})
-# Seconds: between two looks at whether a command has ended; until no more of what it had
-# printed is on its way then; until the engine knows how it has ended.
-_INTERVAL, _ON_ITS_WAY, _TIME_TO_END = 1, 1, 5
+# Seconds: between two looks at whether a command has ended; of silence then, and at most,
+# until nothing that it had printed is on its way; until the engine knows how it has ended.
+_INTERVAL, _ON_ITS_WAY, _LONGEST_WAY, _TIME_TO_END = 1, 1, 10, 5
 _LAST_LINES = 5
 
 
@@ -391,8 +391,9 @@ class BuildClient(docker.APIClient):
                     if not self.exec_inspect(execution)["Running"]:
                         break
             note()
+            latest = heard[0] + _LONGEST_WAY  # the daemon may print, too
             while not over.wait(_ON_ITS_WAY):
-                if time.monotonic() - heard[0] >= _ON_ITS_WAY:
+                if time.monotonic() > min(heard[0] + _ON_ITS_WAY, latest):
                     with suppress(OSError):
                         connection.shutdown(socket.SHUT_RDWR)
                     return

@@ -33,6 +33,14 @@ _SALT = ("/etc/salt", "/var/cache/salt", "/var/log/salt", "/var/run/salt", "/run
 _SWEEP = files("salt_ubiq.runtime_volume").joinpath("sweep.py").read_text()
 _AS_NAMES = ("utf-8", "surrogateescape")
 _SECOND = 1_000_000_000  # the engine counts in nanoseconds
+# The engine's own, where nothing is said; for it, the least start period is none.
+_ENGINES_HEALTHCHECK = {
+    "Interval": 30 * _SECOND,
+    "Timeout": 30 * _SECOND,
+    "StartPeriod": _SECOND // 1000,
+    "StartInterval": 5 * _SECOND,
+    "Retries": 3,
+}
 
 
 def image_config(
@@ -70,7 +78,7 @@ def image_config(
         "WorkingDir": config.working_dir or parent.get("WorkingDir"),
         "Labels": {**(parent.get("Labels") or {}), **config.labels, **labels},
         "StopSignal": config.stop_signal or parent.get("StopSignal"),
-        "Healthcheck": _healthcheck(config.healthcheck) or parent.get("Healthcheck"),
+        "Healthcheck": _healthcheck(config.healthcheck, parent.get("Healthcheck") or {}),
         "Shell": parent.get("Shell"),
     }
     return {key: value for key, value in wanted.items() if value}
@@ -80,9 +88,9 @@ def _set(names: Iterable[str]) -> dict[str, dict[str, str]]:
     return {name: {} for name in names}
 
 
-def _healthcheck(check: Healthcheck | None) -> dict[str, Any] | None:
+def _healthcheck(check: Healthcheck | None, parents: Mapping[str, Any]) -> Mapping[str, Any]:
     if check is None:
-        return None
+        return parents
     test = list(check.test)
     if test[:2] == ["/bin/sh", "-c"]:
         test = ["CMD-SHELL", test[2]]
@@ -94,6 +102,8 @@ def _healthcheck(check: Healthcheck | None) -> dict[str, Any] | None:
         "StartPeriod": check.start_period,
     }
     return {
+        # What isn't said, committing would take from the parent's.
+        **{key: value for key, value in _ENGINES_HEALTHCHECK.items() if parents.get(key)},
         "Test": test,
         **{key: int(value * _SECOND) for key, value in times.items() if value},
         **({"Retries": check.retries} if check.retries else {}),

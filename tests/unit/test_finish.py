@@ -140,6 +140,18 @@ def test_a_healthcheck_as_a_string_is_dockers_shell_form_and_has_dockers_own_tim
     }
 
 
+def test_a_healthcheck_of_its_own_has_nothing_of_the_parents():
+    """Committing fills in the parent's times where none are given."""
+    parents = {"Test": ["CMD", "x"], "Interval": 7, "StartPeriod": 8, "Retries": 9}
+    config = config_of(parent={"Healthcheck": parents}, healthcheck={"test": ["a"], "retries": 2})
+    assert config["Healthcheck"] == {
+        "Test": ["CMD", "a"],
+        "Interval": 30_000_000_000,
+        "StartPeriod": 1_000_000,
+        "Retries": 2,
+    }
+
+
 # Residue
 
 
