@@ -47,7 +47,7 @@ def test_package_caches_are_emptied_in_the_image_and_nowhere_else(host, tmp_path
         mods="one",
         package_cache=False,
         build={
-            "privileged": True,
+            "cap_add": ["SYS_ADMIN"],
             "binds": [
                 f"{tmp_path}/apt:/var/cache/apt",
                 f"{tmp_path}/pip:/var/cache/dnf/pip",
