@@ -28,7 +28,6 @@ from salt_ubiq.errors import (
     NoTools,
     NotVerified,
     RegistryError,
-    StatesFailed,
     UbiqError,
 )
 from salt_ubiq.layers import SharedLayers
@@ -294,7 +293,7 @@ class Builder:
         try:
             return self.build(image, forced, since, push)
         except UbiqError as exc:
-            failed = exc.failed if isinstance(exc, StatesFailed) else ()
+            failed = exc.failed if isinstance(exc, BuildError) else ()
             return Result(
                 name=image.name,
                 image=image.reference,

@@ -9,7 +9,7 @@ lists every mistake with its path.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import takewhile
 from pathlib import PurePosixPath
 from typing import Annotated, Any, Literal, NamedTuple, TypeAlias
@@ -45,12 +45,15 @@ _REFERENCE = re.compile(
 )
 NAME = re.compile(r"[a-z0-9][a-z0-9._-]*")
 
-# Arguments of docker.sls_build and docker.create that a build sets itself.
+# Arguments of docker.sls_build and docker.create that a build sets itself, under all of
+# their names.
 _RESERVED = frozenset(
-    "image name cmd command entrypoint user working_dir hostname labels interactive tty detach "
-    "auto_remove stop_timeout stop_signal healthcheck repository tag base mods dryrun saltenv "
-    "pillarenv pillar extra_filerefs".split()
+    "image name cmd command entrypoint user working_dir workdir hostname labels label interactive "
+    "stdin_open tty detach auto_remove rm stop_timeout stop_signal healthcheck use_config_proxy "
+    "start repository tag base mods dryrun saltenv pillarenv pillar extra_filerefs".split()
 )
+# Where builds have images that have no tag of their own yet, shared layers and the like.
+_OUR_HOST = "salt-ubiq.local"
 
 
 def _text(value: object) -> object:
@@ -79,6 +82,8 @@ def _command(value: object) -> object:
 def _repository(value: str) -> str:
     if len(value) > _LONGEST_REPOSITORY:
         raise ValueError(f"Docker refuses a repository of more than {_LONGEST_REPOSITORY} letters")
+    if value.partition("/")[0] == _OUR_HOST:
+        raise ValueError(f"{_OUR_HOST} is where builds keep images of their own: take another host")
     if not _REPOSITORY.fullmatch(value):
         raise ValueError(
             f"Docker refuses '{value}' as a repository: lower-case letters, digits and "
@@ -131,6 +136,8 @@ def _build_arguments(value: dict[str, Any]) -> dict[str, Any]:
     taken = sorted(_RESERVED & value.keys())
     if taken:
         raise ValueError(f"{', '.join(taken)}: set by the build itself, remove it")
+    if "env" in value:
+        raise ValueError("env: write environment, a mapping, which is given to the states")
     return value
 
 
@@ -265,6 +272,11 @@ class Base(Image):
     bootstrap: Bootstrap | None = None
     saltenv: Text = "base"
 
+    @property
+    def made_names(self) -> dict[str, str]:
+        """What a build may name beside its own tags, by the key that has it do so."""
+        return {"bootstrap:image": _tagged(self.bootstrap.image)} if self.bootstrap else {}
+
 
 class Service(Image):
     """An image built by applying SLS modules to its parent."""
@@ -289,6 +301,11 @@ class Service(Image):
     def failed_reference(self) -> str:
         """What a build that fails is kept as."""
         return f"{self.repository}:failed"
+
+    @property
+    def made_names(self) -> dict[str, str]:
+        """What a build may name beside its own tags, by the key that has it do so."""
+        return {"keep_failed": self.failed_reference} if self.keep_failed else {}
 
 
 class Runtime(_Declaration):
@@ -358,6 +375,11 @@ class Catalogue:
         if not isinstance(image, Service):
             return None
         return self._images.get(image.base) or self._by_reference.get(_tagged(image.base))
+
+    def problems_of(self, image: Base | Service) -> list[Problem]:
+        """What is wrong with the names that a build of ``image`` makes, among all of these."""
+        others = [other for other in self if other.name != image.name]
+        return _problems_of_names([image, *others], self.registry, only=image)
 
     def pillar_keys(self, service: Service) -> frozenset[str] | None:
         """The keys of the minion's pillar that its states see, ``None`` for all."""
@@ -443,6 +465,7 @@ def parse(data: object) -> Catalogue:
             except ValidationError as exc:
                 problems += _translate(exc, path, model)
     problems += _problems_between(declared)
+    problems += _problems_of_names(list(images.values()), registry)
     if problems:
         raise CatalogueError(problems)
     return Catalogue(images, runtime, pillar_keys, registry)
@@ -643,6 +666,38 @@ def _problems_between(declared: Mapping[str, _Outline]) -> list[Problem]:
         message = f"built from itself: {' -> '.join(cycle)}"
         problems.append(Problem(f"{declared[cycle[0]].path}:base", message))
     return problems
+
+
+def _problems_of_names(
+    images: Sequence[Base | Service], registry: str | None, only: Base | Service | None = None
+) -> list[Problem]:
+    """What builds and pushes would name, and another image has as its name."""
+    tags = {reference: image for image in images for reference in image.references}
+    kept: dict[str, Base | Service] = {}
+    problems = []
+    for image in images:
+        made = list(image.made_names.items())
+        if registry:
+            # It has such a name while it is pushed.
+            bare = (each for each in image.references if not _HOSTED.match(each))
+            made += [("repository", f"{registry}/{reference}") for reference in bare]
+        for key, reference in made:
+            owner = tags.get(reference)
+            if owner is None and key == "keep_failed":
+                owner = kept.setdefault(reference, image)
+                owner = None if owner is image else owner
+            if owner is not None and (only is None or only is image or only is owner):
+                place = Problem(image.where(key), _MADE[key].format(reference, owner.name))
+                problems.append(place)
+    return problems
+
+
+_HOSTED = re.compile(rf"{_HOST}/")
+_MADE = {
+    "keep_failed": "{} is what a build that fails is kept as, and also {}'s",
+    "bootstrap:image": "{} would be made from packages, and is also {}'s",
+    "repository": "{} is its name in the registry, and also {}'s",
+}
 
 
 def _tagged(reference: str) -> str:

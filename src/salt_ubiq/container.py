@@ -13,11 +13,15 @@ from __future__ import annotations
 import io
 import json
 import shlex
+import socket
 import tarfile
 import threading
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import suppress
-from dataclasses import dataclass, field
+import time
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from importlib.resources import files
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -27,12 +31,34 @@ import docker.utils.socket
 import requests.exceptions
 
 from salt_ubiq.engine import PATH
+from salt_ubiq.errors import BuildError
 
 # Where Salt's docker module puts what it sends into a container.
 _TMP = "/tmp"
-# Begins the lines on stderr by which salt_call.py announces states.
+# Begins the lines on stderr by which watched.py announces states.
 _MARK = b"\x1e"
 _CONFLICT = 409
+_WATCHED = files("salt_ubiq.runtime_volume").joinpath("watched.py").read_text()
+# Run the image's own Python, wherever docker.call would look for it.
+_OWN_PYTHON = (
+    "for each in python3 /usr/libexec/platform-python; do "
+    'command -v "$each" >/dev/null && exec "$each" "$@"; '
+    "done; echo 'the image has no Python' >&2; exit 127"
+)
+# Isolated, without the image's Python packages, and writing no bytecode into the image.
+_ALONE = ("-ISB", "-c")
+# What docker.create may decide of the container's own config. Of the rest, what a commit
+# would take over and the image has not, no container of a build has anything.
+_CREATED_WITH = frozenset(
+    "hostname domainname mac_address host_config networking_config network_disabled runtime "
+    "platform labels stop_timeout".split()
+)
+# Beside the image's, engines give these variables to whatever runs in a container.
+_ENGINES_VARIABLES = frozenset({"HOME", "HOSTNAME", "TERM", "container"})
+# Seconds: between two looks at whether a command has ended; of silence then, and at most,
+# until nothing that it had printed is on its way; until the engine knows how it has ended.
+_INTERVAL, _ON_ITS_WAY, _LONGEST_WAY, _TIME_TO_END = 1, 1, 10, 5
+_LAST_LINES = 5
 
 
 @dataclass(frozen=True)
@@ -116,7 +142,7 @@ class BuildClient(docker.APIClient):
         called after each command of Salt's docker module, with it and its output
 
     announce
-        called with what the runtime's Salt is about to do
+        called with what Salt says of its states while they run, see runtime_volume/watched.py
 
     sent
         called with the path, on this host, of the package of states before it is sent
@@ -139,7 +165,7 @@ class BuildClient(docker.APIClient):
         timeout: float,
         grains: Mapping[str, Any] | None = None,
         observe: Callable[[Sequence[str], Output], None] = lambda *_: None,
-        announce: Callable[[str], None] = lambda _: None,
+        announce: Callable[[Mapping[str, Any]], None] = lambda _: None,
         sent: Callable[[Path], None] = lambda _: None,
         test: bool = False,
         keep_as: Mapping[str, Any] | None = None,
@@ -148,10 +174,14 @@ class BuildClient(docker.APIClient):
         self.name = name
         self.timed_out = False
         self.lost_engine = False
+        self.failure: BuildError | None = None
+        """A command that failed, and whose result Salt does not look at."""
         self._image_config = dict(image_config)
         self._entrypoint = entrypoint
         self._mounts = surroundings.mounts
-        self._variables = [f"{key}={value}" for key, value in surroundings.environment.items()]
+        # As docker build has it for RUN, the proxies of the client's config are there, too.
+        proxies = self._proxy_configs  # type: ignore[attr-defined] # its types leave it out
+        self._variables = {**proxies.get_environment(), **surroundings.environment}
         self._runtime = surroundings.runtime
         self._grains = grains
         self._observe = observe
@@ -181,14 +211,14 @@ class BuildClient(docker.APIClient):
         self, image: str, command: Any = None, **kwargs: Any
     ) -> Any:
         """Create the build container, under its name."""
-        kwargs["name"] = self.name
+        # Committing would take over what the container's own config has of volumes.
+        volumes = kwargs.get("volumes") or ()
+        kwargs = {key: value for key, value in kwargs.items() if key in _CREATED_WITH}
+        kwargs.update(name=self.name, use_config_proxy=False)
         if self._entrypoint:
             kwargs["entrypoint"] = shlex.split(command) if isinstance(command, str) else command
             command = None
         host_config = kwargs["host_config"]
-        # Committing would take over what the container's own config has of these.
-        volumes = kwargs.pop("volumes", None) or ()
-        kwargs.pop("ports", None)
         mounts = [*(host_config.get("Mounts") or ()), *self._mounts]
         host_config["Mounts"] = [*mounts, *_anonymous(volumes, host_config.get("Binds") or ())]
         if "Healthcheck" in self._image_config:
@@ -207,7 +237,12 @@ class BuildClient(docker.APIClient):
         self, container: str, *args: Any, **kwargs: Any
     ) -> Any:
         """Commit the container with the image's own config instead of the container's."""
-        self.before_commit()
+        try:
+            self.before_commit()
+        except BuildError as exc:
+            self.failure = self.failure or exc
+        if self.failure:
+            raise self.failure
         self._keep_as = None
         kwargs["conf"] = self._whole(self._image_config)
         return super().commit(container, *args, **kwargs)
@@ -237,16 +272,28 @@ class BuildClient(docker.APIClient):
         if self._grains is not None and called_function(words) == "grains.items":
             done = Output(json.dumps({"local": {"return": self._grains}}), "", 0)
         elif self._runtime is None:
-            done = self.execute(words, container=name)
+            done = self._run_plainly(name, words)
         elif called_function(words):
-            done = self.execute(self._by_runtime(self._runtime, words), container=name)
+            done = self._execute(name, self._by_runtime(self._runtime, words)).text()
         else:
             # docker.call looks for a Python, makes and removes directories, unpacks
             # Salt: with the runtime there is nothing to do.
             done = Output("", "", 0)
+        if called_function(words) and done.retcode and not done.stderr:
+            done = replace(done, stderr=f"Salt ended with exit status {done.retcode}")
         self._observe(words, done)
         ret = {"pid": 0, "retcode": done.retcode, "stdout": done.stdout, "stderr": done.stderr}
         return ret["stdout"] if output is None else ret
+
+    def _run_plainly(self, name: str, words: list[str]) -> Output:
+        """Run a command as Salt wants it, with the image's own Python."""
+        if called_function(words):
+            python, *salt_call = words
+            return self._execute(name, [python, "-c", _WATCHED, *salt_call]).text()
+        done = self._execute(name, words).text()
+        if done.retcode and words[1:] != ["--version"]:  # that is how it looks for a Python
+            self.failure = self.failure or _failed(words, done)
+        return done
 
     def _copy_to(self, name: str, source: str, dest: str, **_: Any) -> bool:
         path = PurePosixPath(dest)
@@ -271,30 +318,122 @@ class BuildClient(docker.APIClient):
         """
         # For root alone: pillar is in there.
         receive = 'mkdir -p "${1%/*}" && umask 077 && head -c "$2" >"$1"'
-        size = str(source.stat().st_size)
-        created = self._exec(container, ["sh", "-c", receive, "sh", path, size], stdin=True)
-        stream: Any = self.exec_start(created, socket=True)
-        with suppress(BrokenPipeError, ConnectionResetError):  # it ended, and says why
-            # Only over TLS it is the socket itself.
-            getattr(stream, "_sock", stream).sendall(source.read_bytes())
-        frames = docker.utils.socket.frames_iter(stream, tty=False)  # type: ignore[no-untyped-call]
-        printed = b"".join(data for _, data in frames).decode(errors="replace")
-        if self.exec_inspect(created)["ExitCode"] != 0:
-            raise docker.errors.DockerException(f"can't write {path}: {printed}")
+        content = source.read_bytes()
+        command = ["sh", "-c", receive, "sh", path, str(len(content))]
+        done = self._execute(container, command, content)
+        if done.retcode:
+            raise docker.errors.DockerException(f"can't write {path}: {done.text().stderr}")
 
-    def execute(self, command: Sequence[str], container: str | None = None) -> Output:
-        """Run a command in the container, as root, with nothing but the build's environment."""
-        created = self._exec(container or self.name, command)
-        stdout, stderr = [], _Stderr(self._announce)
-        for out, err in self.exec_start(created, stream=True, demux=True):
-            stdout.append(out or b"")
-            stderr.add(err or b"")
-        printed = b"".join(stdout).decode(errors="replace").rstrip()
-        return Output(printed, stderr.text(), int(self.exec_inspect(created)["ExitCode"]))
+    def execute(self, command: Sequence[str], accept: Collection[int] = (0,)) -> Output:
+        """
+        Run a command in the container, as root, with nothing but the build's environment.
+
+        accept
+            the exit statuses with which it may end
+
+        Raises :class:`~salt_ubiq.errors.BuildError` where it ends with another.
+        """
+        done = self._execute(self.name, command).text()
+        if done.retcode not in accept:
+            raise _failed(command, done)
+        return done
+
+    def python(self, script: str, *arguments: str, given: bytes = b"") -> bytes:
+        """
+        Run the text of a Python script in the container, with the runtime's Python or, where
+        there is none, the image's own, and return what it prints.
+
+        given
+            what it reads
+
+        Raises :class:`~salt_ubiq.errors.BuildError` where it fails.
+        """
+        own = ("sh", "-c", _OWN_PYTHON, "sh")
+        python = self._runtime.command[:1] if self._runtime else own
+        done = self._execute(self.name, [*python, *_ALONE, script, *arguments], given)
+        if done.retcode:
+            raise _failed(["python3", *arguments], done.text())
+        return done.stdout
+
+    def _execute(self, container: str, command: Sequence[str], given: bytes = b"") -> _Done:
+        created = self._exec(container, command, stdin=bool(given))
+        stream: Any = self.exec_start(created, socket=True)
+        # Only over TLS it is the socket itself.
+        connection = getattr(stream, "_sock", stream)
+        stdout, stderr = list[bytes](), _Stderr(self._announce)
+        with self._watched(created, connection) as heard:
+            if given:
+                with suppress(BrokenPipeError, ConnectionResetError):  # it ended, and says why
+                    connection.sendall(given)
+            with suppress(ConnectionResetError):
+                frames = docker.utils.socket.frames_iter(stream, tty=False)  # type: ignore[no-untyped-call]
+                for kind, data in frames:
+                    heard()
+                    (stdout.append if kind == docker.utils.socket.STDOUT else stderr.add)(data)
+        return _Done(b"".join(stdout), stderr.text(), self._exit_status(created))
+
+    @contextmanager
+    def _watched(self, execution: str, connection: Any) -> Iterator[Callable[[], None]]:
+        """
+        Close the connection to a command once it has ended; yields what to call when it prints.
+
+        The engine closes it only when nobody holds the command's output open any more, and
+        a daemon that it started may do so for ever.
+        """
+        over, heard = threading.Event(), [0.0]
+
+        def note() -> None:
+            heard[0] = time.monotonic()
+
+        def watch() -> None:
+            while not over.wait(_INTERVAL):
+                with suppress(docker.errors.APIError, OSError):
+                    if not self.exec_inspect(execution)["Running"]:
+                        break
+            note()
+            latest = heard[0] + _LONGEST_WAY  # the daemon may print, too
+            while not over.wait(_ON_ITS_WAY):
+                if time.monotonic() > min(heard[0] + _ON_ITS_WAY, latest):
+                    with suppress(OSError):
+                        connection.shutdown(socket.SHUT_RDWR)
+                    return
+
+        threading.Thread(target=watch, daemon=True).start()
+        try:
+            yield note
+        finally:
+            over.set()
+
+    def _exit_status(self, execution: str) -> int:
+        """The exit status of a command that has ended; -1 where the engine does not know it."""
+        deadline = time.monotonic() + _TIME_TO_END
+        while time.monotonic() < deadline:
+            status = self.exec_inspect(execution)["ExitCode"]
+            if status is not None:
+                return int(status)
+            time.sleep(0.02)
+        return -1
 
     def _exec(self, container: str, command: Sequence[str], stdin: bool = False) -> str:
-        full = ["env", "-i", f"PATH={PATH}", *self._variables, *command]
-        return str(self.exec_create(container, full, user="0", stdin=stdin)["Id"])
+        """
+        Make the execution of a command that has the build's environment, and no other.
+
+        It isn't among the arguments: lists of processes and the engine's events show those.
+        """
+        unset = [word for name in self._unwanted for word in ("-u", name)]
+        path = [] if "PATH" in self._variables else [f"PATH={PATH}"]
+        full = ["env", *unset, *path, *command]
+        created = self.exec_create(
+            container, full, user="0", stdin=stdin, environment=self._variables
+        )
+        return str(created["Id"])
+
+    @cached_property
+    def _unwanted(self) -> list[str]:
+        """The variables that commands in the container would have from the image and the engine."""
+        config = self.inspect_container(self.name)["Config"]
+        names = {item.partition("=")[0] for item in config["Env"] or ()} | _ENGINES_VARIABLES
+        return sorted(names - {"", *self._variables})
 
     def _by_runtime(self, runtime: MountedSalt, words: Sequence[str]) -> list[str]:
         """``python3 /tmp/salt.docker.x/salt-call …``, by the runtime and in its scratch."""
@@ -317,10 +456,32 @@ def _anonymous(volumes: Iterable[str], binds: Iterable[str]) -> list[dict[str, A
     return [{"Type": "volume", "Target": path} for path in volumes if path not in bound]
 
 
-class _Stderr:
-    """What a command prints there, without the lines in which the runtime announces states."""
+def _failed(command: Sequence[str], done: Output) -> BuildError:
+    """What is to be said of a command that has failed."""
+    how = f"ended with exit status {done.retcode}" if done.retcode >= 0 else "was ended"
+    printed = [line for line in (done.stderr or done.stdout).splitlines() if line.strip()]
+    lines = "".join(f"\n    {line}" for line in printed[-_LAST_LINES:])
+    text = f"in the build container, {shlex.join(command)} {how}"
+    return BuildError(f"{text}:{lines}" if lines else text)
 
-    def __init__(self, announce: Callable[[str], None]) -> None:
+
+@dataclass(frozen=True)
+class _Done:
+    """A command that has ended: what it printed, not rid of anything, and its exit status."""
+
+    stdout: bytes
+    stderr: str
+    retcode: int
+
+    def text(self) -> Output:
+        printed = self.stdout.decode(errors="replace").rstrip()
+        return Output(printed, self.stderr, self.retcode)
+
+
+class _Stderr:
+    """What a command prints there, without the lines in which states are announced."""
+
+    def __init__(self, announce: Callable[[Mapping[str, Any]], None]) -> None:
         self._announce = announce
         self._kept: list[bytes] = []
         self._rest = b""
@@ -329,7 +490,8 @@ class _Stderr:
         *lines, self._rest = (self._rest + chunk).split(b"\n")
         for line in lines:
             if line.startswith(_MARK):
-                self._announce(line.removeprefix(_MARK).decode(errors="replace"))
+                with suppress(ValueError):  # cut off, or of somebody else
+                    self._announce(json.loads(line.removeprefix(_MARK)))
             else:
                 self._kept.append(line)
 

@@ -87,6 +87,11 @@ class BuildError(UbiqError):
     kept: str | None = None
     """The reference of what has failed, if that is kept."""
 
+    def __init__(self, message: str, failed: Sequence[dict[str, str]] = ()) -> None:
+        self.failed = tuple(failed)
+        """Descriptions of the states that are known to have failed."""
+        super().__init__(message)
+
     def __str__(self) -> str:
         places = {"kept as": self.kept, "log": self.log}
         lines = [f"{title}: {place}" for title, place in places.items() if place]
@@ -94,11 +99,7 @@ class BuildError(UbiqError):
 
 
 class StatesFailed(BuildError):
-    """States of the image failed; ``failed`` is a tuple of their descriptions."""
-
-    def __init__(self, message: str, failed: Sequence[dict[str, str]]) -> None:
-        self.failed = tuple(failed)
-        super().__init__(message)
+    """States of the image failed; ``failed`` has which."""
 
 
 class NotVerified(BuildError):

@@ -8,9 +8,9 @@ Salt and the package managers worked in it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
-from pathlib import PurePosixPath
+from importlib.resources import files
 from typing import Any
 
 from salt_ubiq.catalogue import Healthcheck, ImageConfig
@@ -30,9 +30,17 @@ _CACHES = (
 # Where Salt writes when it has no config of its own in the container.
 _SALT = ("/etc/salt", "/var/cache/salt", "/var/log/salt", "/var/run/salt", "/run/salt")
 
-_ADDED = 1  # the engine's kind of change: 0 modified, 1 added, 2 deleted
-_NO_SUCH_COMMAND = 127
+_SWEEP = files("salt_ubiq.runtime_volume").joinpath("sweep.py").read_text()
+_AS_NAMES = ("utf-8", "surrogateescape")
 _SECOND = 1_000_000_000  # the engine counts in nanoseconds
+# The engine's own, where nothing is said; for it, the least start period is none.
+_ENGINES_HEALTHCHECK = {
+    "Interval": 30 * _SECOND,
+    "Timeout": 30 * _SECOND,
+    "StartPeriod": _SECOND // 1000,
+    "StartInterval": 5 * _SECOND,
+    "Retries": 3,
+}
 
 
 def image_config(
@@ -70,7 +78,7 @@ def image_config(
         "WorkingDir": config.working_dir or parent.get("WorkingDir"),
         "Labels": {**(parent.get("Labels") or {}), **config.labels, **labels},
         "StopSignal": config.stop_signal or parent.get("StopSignal"),
-        "Healthcheck": _healthcheck(config.healthcheck) or parent.get("Healthcheck"),
+        "Healthcheck": _healthcheck(config.healthcheck, parent.get("Healthcheck") or {}),
         "Shell": parent.get("Shell"),
     }
     return {key: value for key, value in wanted.items() if value}
@@ -80,9 +88,9 @@ def _set(names: Iterable[str]) -> dict[str, dict[str, str]]:
     return {name: {} for name in names}
 
 
-def _healthcheck(check: Healthcheck | None) -> dict[str, Any] | None:
+def _healthcheck(check: Healthcheck | None, parents: Mapping[str, Any]) -> Mapping[str, Any]:
     if check is None:
-        return None
+        return parents
     test = list(check.test)
     if test[:2] == ["/bin/sh", "-c"]:
         test = ["CMD-SHELL", test[2]]
@@ -94,6 +102,8 @@ def _healthcheck(check: Healthcheck | None) -> dict[str, Any] | None:
         "StartPeriod": check.start_period,
     }
     return {
+        # What isn't said, committing would take from the parent's.
+        **{key: value for key, value in _ENGINES_HEALTHCHECK.items() if parents.get(key)},
         "Test": test,
         **{key: int(value * _SECOND) for key, value in times.items() if value},
         **({"Retries": check.retries} if check.retries else {}),
@@ -103,50 +113,44 @@ def _healthcheck(check: Healthcheck | None) -> dict[str, Any] | None:
 @dataclass(frozen=True)
 class Residue:
     """
-    What is in a container before any state has run.
+    What is in a container before any state has run. Names that are no UTF-8 have their
+    bytes as Python's own functions for files have them.
 
     cached
-        what package managers have cached in the parent
+        what is there in the parent of package managers' caches, and of Salt's directories
 
     salt
-        what Salt has written just by running
+        what Salt adds to these just by running
     """
 
     cached: tuple[str, ...]
     salt: tuple[str, ...]
 
     @classmethod
-    def found(cls, client: BuildClient) -> Residue:
-        """Look for it in a container in which Salt ran, and no state did."""
-        return cls(_cached(client), _added(client, _SALT))
+    def between(cls, before: Collection[str], after: Collection[str]) -> Residue:
+        """What :func:`swept` has found in a container of the parent before and after Salt ran."""
+        return cls(tuple(before), tuple({*after}.difference(before)))
 
     def remove(self, client: BuildClient) -> None:
         """
         Remove what has been added to it from a container in which states ran.
 
-        Salt's own is removed but for directories to which a state has added.
+        Salt's own is removed but for directories to which a state has added. What is in
+        other mounts is left alone: it is not the image's.
+
+        Raises :class:`~salt_ubiq.errors.BuildError`.
         """
-        doomed = {*_cached(client)}.difference(self.cached)
+        kept = {*self.cached, *_CACHES}
+        doomed = list(_CACHES)
         for directory in _SALT if self.salt else ():
-            added = _added(client, (directory,))
-            if {*self.salt}.issuperset(added):
-                doomed |= {*added}
-        tops = sorted(path for path in doomed if str(PurePosixPath(path).parent) not in doomed)
-        if tops:
-            client.execute(["rm", "-rf", "--", *tops])
+            added = {*swept(client, (directory,))} - kept
+            if added.issubset(self.salt):
+                doomed.append(directory)
+        given = b"".join(path.encode(*_AS_NAMES) + b"\0" for path in sorted(kept))
+        client.python(_SWEEP, "remove", str(len(given)), *doomed, given=given)
 
 
-def _cached(client: BuildClient) -> tuple[str, ...]:
-    found = client.execute(["find", *_CACHES, "-mindepth", "1"])
-    if found.retcode == _NO_SUCH_COMMAND:
-        return _added(client, _CACHES)  # the same, but takes the engine longer
-    return tuple(found.stdout.splitlines())
-
-
-def _added(client: BuildClient, directories: Iterable[str]) -> tuple[str, ...]:
-    return tuple(
-        change["Path"]
-        for change in client.diff(client.name) or ()
-        if change["Kind"] == _ADDED
-        and any(PurePosixPath(change["Path"]).is_relative_to(where) for where in directories)
-    )
+def swept(client: BuildClient, directories: Iterable[str] = (*_CACHES, *_SALT)) -> tuple[str, ...]:
+    """The paths at and below directories, those in other mounts left out."""
+    printed = client.python(_SWEEP, "list", *directories)
+    return tuple(path.decode(*_AS_NAMES) for path in printed.split(b"\0") if path)

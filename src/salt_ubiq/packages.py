@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 _DPKG_FIELDS = "${Package} ${Architecture} ${source:Package} ${source:Version}\\n"
 
+_NO_SUCH_COMMAND = 127
+
 
 @dataclass(frozen=True)
 class Deb:
@@ -79,15 +81,17 @@ def read(container: SaltContainer) -> Contents:
     """
     installed = container.call("pkg.list_pkgs", versions_as_list=True)
     client = container.client
-    native = client.execute(["dpkg", "--print-architecture"]).stdout
-    debs = debs_of(client.execute(["dpkg-query", "-W", "-f", _DPKG_FIELDS]).stdout, native)
+    absent = (0, _NO_SUCH_COMMAND)
+    native = client.execute(["dpkg", "--print-architecture"], absent).stdout
+    listed = client.execute(["dpkg-query", "-W", "-f", _DPKG_FIELDS], absent).stdout
+    debs = debs_of(listed, native)
     return Contents(
         packages=tuple(
             Package(name, version, debs.get(name))
             for name, versions in sorted(installed.items())
             for version in versions
         ),
-        distribution=os_release(client.execute(["cat", "/etc/os-release"]).stdout),
+        distribution=os_release(client.execute(["cat", "/etc/os-release"], (0, 1)).stdout),
     )
 
 

@@ -47,12 +47,12 @@ def service(images: Catalogue, name: str, given: Mapping[str, Any]) -> Service:
 
 
 def _checked(images: Catalogue, image: Service) -> Service:
+    problems = images.problems_of(image)
     if images.parent_of(image) is None:
         message = catalogue.not_a_reference(image.base, [each.name for each in images])
-        if message:
-            raise CatalogueError(
-                [Problem(image.where("base"), message)], f"the build of {image.name}"
-            )
+        problems += [Problem(image.where("base"), message)] if message else []
+    if problems:
+        raise CatalogueError(problems, f"the build of {image.name}")
     return image
 
 

@@ -19,7 +19,7 @@ from salt_ubiq.compiled import Compiled
 from salt_ubiq.errors import BuildError
 
 # Of the recipes themselves: another one when what goes into them changes.
-_FORMAT = 1
+_FORMAT = 2
 _LONGEST_NAME = 60
 
 Hashes = Mapping[str, str]

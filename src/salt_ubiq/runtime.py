@@ -47,7 +47,7 @@ NAME = "salt-ubiq-runtime-"
 CACHE_NAME = "cache-of-"
 _COMPLETE = f"{MOUNT}/complete"
 _FILES = files("salt_ubiq.runtime_volume")
-_MOUNTED = ("salt_call.py", "apt.conf")
+_MOUNTED = ("salt_call.py", "watched.py", "apt.conf")
 
 
 def surroundings(

@@ -10,7 +10,7 @@ import logging
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -116,7 +116,7 @@ class SlsBuild:
         """
         service, made = self._service, list[Recipe]()
         self._check_mods()
-        states = StateRun(self._site.clean, self._site.log_line)
+        states = self._state_run(self._site.log_line)
         residue = self._facts.residue
 
         def label(package: Path) -> None:
@@ -140,8 +140,10 @@ class SlsBuild:
         log.info("%s: all of its states are in a shared layer", self.name)
         repository, _, tag = site.slot.reference.rpartition(":")
         with (
-            self._client(image, StateRun(site.clean, site.log_line), entrypoint=True) as client,
-            site.engine.trial(image.id, site.slot.name, entrypoint=["never started"]) as container,
+            self._client(image, self._state_run(site.log_line), entrypoint=True) as client,
+            site.engine.trial(
+                image.id, site.slot.name, entrypoint=["never started"], use_config_proxy=False
+            ) as container,
         ):
             client.label(RECIPE, recipe.digest)
             client.commit(container, repository, tag)
@@ -149,7 +151,7 @@ class SlsBuild:
 
     def unconverged(self, image: ImageInfo) -> tuple[str, ...]:
         """Apply the states to a finished image in test mode; return those that are not in place."""
-        states = StateRun(self._site.clean, lambda _: None)
+        states = self._state_run(lambda _: None)
         log.info("%s: seeing whether its states have converged", self._service.name)
         # One that fails needs what is in the image no longer: it has not converged either.
         with self._client(image, states, test=True) as client, suppress(StatesFailed):
@@ -202,20 +204,27 @@ class SlsBuild:
         repository, _, tag = service.failed_reference.rpartition(":")
         return {"repository": repository, "tag": tag, "conf": {**self._config, "Labels": labels}}
 
-    def _announce(self, step: str) -> None:
-        log.debug("%s: %s", self._service.name, self._site.clean(step))
-
     def _explained(self, exc: Exception, client: BuildClient, states: StateRun) -> UbiqError:
         name, failed = self._service.name, states.states.failed
-        if is_without_tools(exc):
-            return NoTools()
         if client.timed_out:
-            return BuildError(f"{name}: not done after {self._service.timeout:g} s")
+            how = f"{name}: not done after {self._service.timeout:g} s"
+            return BuildError(states.cut_off(how), failed)
         if client.lost_engine:
             engine = self._site.engine.address
             return BuildError(f"{name}: the Docker engine at {engine} was stopped meanwhile")
+        if client.failure:
+            return BuildError(f"{name}: {self._site.clean(str(client.failure))}")
+        if is_without_tools(exc):
+            return NoTools()
         text = f"{name}: {states.explain() or self._site.clean(_last_line(exc))}"
-        return StatesFailed(text, failed) if failed else BuildError(text)
+        if failed and not states.was_cut_off:
+            return StatesFailed(text, failed)
+        return BuildError(text, failed)
+
+    def _state_run(self, log_line: Callable[[str], None]) -> StateRun:
+        return StateRun(
+            self._site.clean, log_line, partial(log.debug, "%s: %s", self._service.name)
+        )
 
     def _client(
         self,
@@ -235,7 +244,7 @@ class SlsBuild:
             timeout=self._service.timeout,
             grains=self._facts.grains,
             observe=states.observe,
-            announce=self._announce,
+            announce=states.announced,
             **arguments,
         )
 
@@ -297,9 +306,12 @@ class SlsBuild:
                 self._service.timeout,
                 **self._create_arguments(),
             ) as container:
-                return Facts(container.call("grains.items"), Residue.found(container.client))
-        except CallFailed as exc:
-            raise BuildError(f"{self._service.where('base')}: {exc}") from None
+                before = finish.swept(container.client)
+                grains = container.call("grains.items")
+                return Facts(grains, Residue.between(before, finish.swept(container.client)))
+        except (BuildError, CallFailed) as exc:
+            text = self._site.clean(str(exc))
+            raise BuildError(f"{self._service.where('base')}: {text}") from None
 
     def _check_python(self) -> None:
         """Salt runs in the container with the image's own Python: see that there is one for it."""

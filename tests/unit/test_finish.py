@@ -1,10 +1,11 @@
 """The finished image's config, and what is removed from the container."""
 
+import os
+
 import pytest
 
 from salt_ubiq.catalogue import ImageConfig
-from salt_ubiq.container import Output
-from salt_ubiq.finish import Residue, image_config
+from salt_ubiq.finish import Residue, image_config, swept
 
 PARENT = {
     "Hostname": "",
@@ -139,72 +140,82 @@ def test_a_healthcheck_as_a_string_is_dockers_shell_form_and_has_dockers_own_tim
     }
 
 
-# Residue
+def test_a_healthcheck_of_its_own_has_nothing_of_the_parents():
+    """Committing fills in the parent's times where none are given."""
+    parents = {"Test": ["CMD", "x"], "Interval": 7, "StartPeriod": 8, "Retries": 9}
+    config = config_of(parent={"Healthcheck": parents}, healthcheck={"test": ["a"], "retries": 2})
+    assert config["Healthcheck"] == {
+        "Test": ["CMD", "a"],
+        "Interval": 30_000_000_000,
+        "StartPeriod": 1_000_000,
+        "Retries": 2,
+    }
 
-ADDED = 1
+
+# Residue
 
 
 class Container:
     """The part of a build's client that sees and changes the container's files."""
 
-    name = "build"
+    def __init__(self, *paths):
+        self.paths = paths
+        self.swept = set()
+        self.calls = 0
 
-    def __init__(self, cached=(), added=(), has_find=True):
-        self.cached = cached
-        self.added = added
-        self.removed = []
-        self._find = Output("\n".join(cached), "", 1) if has_find else Output("", "", 127)
-
-    def diff(self, name):
-        assert name == self.name
-        return [{"Path": path, "Kind": ADDED} for path in self.added] or None
-
-    def execute(self, command):
-        if command[0] == "find":
-            return self._find
-        assert command[:3] == ["rm", "-rf", "--"]
-        self.removed += command[3:]
-        return Output("", "", 0)
+    def python(self, _script, what, *arguments, given=b""):
+        self.calls += 1
+        if what == "list":
+            found = [path for path in self.paths if path.startswith(arguments)]
+            return b"".join(os.fsencode(path) + b"\0" for path in found)
+        size, *directories = arguments
+        assert int(size) == len(given)
+        kept = {os.fsdecode(path) for path in given.split(b"\0")}
+        below = {path for path in self.paths if path.startswith(tuple(directories))}
+        self.swept = below - kept
+        return b""
 
 
-def removed_after(before, after):
-    Residue.found(before).remove(after)
-    return after.removed
+def removed(parent, salt, states):
+    """What is removed of the states' paths where a parent has some, and Salt others."""
+    residue = Residue.between(swept(Container(*parent)), swept(Container(*parent, *salt)))
+    after = Container(*parent, *salt, *states)
+    residue.remove(after)
+    return after.swept
 
 
-def test_an_untouched_container_runs_no_command():
-    assert removed_after(Container(), Container()) == []
+def test_one_command_in_the_container_does_where_salt_writes_nothing():
+    client = Container("/var/cache/apt")
+    Residue.between(swept(client), swept(client)).remove(client)
+    assert client.calls == 3
 
 
 def test_only_what_the_build_added_to_caches_is_removed():
     old, new = "/var/lib/apt/lists/old", "/var/lib/apt/lists/new"
-    assert removed_after(Container([old]), Container([old, new])) == [new]
+    directories = ["/var/lib/apt/lists", "/var/cache/apt"]
+    assert removed([*directories, old], [], [new, "/srv/new"]) == {new}
 
 
-def test_of_an_added_directory_only_the_top_is_named():
-    cached = ["/root/.cache/pip/http", "/root/.cache/pip/http/a", "/root/.cache/pip/http/b"]
-    assert removed_after(Container(), Container(cached)) == ["/root/.cache/pip/http"]
-
-
-def test_without_find_the_engine_is_asked_what_was_added():
-    added = ["/var/cache/apt/pkgcache.bin", "/usr/sbin/nginx"]
-    after = Container(added=added, has_find=False)
-    assert removed_after(Container(has_find=False), after) == ["/var/cache/apt/pkgcache.bin"]
+@pytest.mark.parametrize("name", ["evil\n", "\u0085", "\u2028", "\udcff", "a b ' \" * $(c)"])
+def test_a_name_is_any_bytes(name):
+    old, new = f"/var/cache/apt/{name}/srv", f"/var/cache/apt/{name}/new"
+    assert removed([old], [], [new]) == {new}
 
 
 SALTS_OWN = ["/etc/salt", "/etc/salt/minion_id", "/var/cache/salt"]
 
 
 def test_what_salt_writes_by_running_is_removed():
-    removed = removed_after(Container(added=SALTS_OWN), Container(added=SALTS_OWN))
-    assert removed == ["/etc/salt", "/var/cache/salt"]
+    assert removed([], SALTS_OWN, []) == {*SALTS_OWN}
 
 
 def test_a_directory_of_salt_that_a_state_has_added_to_stays():
-    after = Container(added=[*SALTS_OWN, "/etc/salt/minion"])
-    assert removed_after(Container(added=SALTS_OWN), after) == ["/var/cache/salt"]
+    assert removed([], SALTS_OWN, ["/etc/salt/minion"]) == {"/var/cache/salt"}
+
+
+def test_what_the_parent_has_in_a_directory_of_salt_stays():
+    assert removed(["/etc/salt"], ["/etc/salt/minion_id"], []) == {"/etc/salt/minion_id"}
 
 
 def test_where_salt_writes_nothing_its_directories_are_the_states():
-    after = Container(added=["/etc/salt", "/etc/salt/minion"])
-    assert removed_after(Container(), after) == []
+    assert removed([], [], ["/etc/salt", "/etc/salt/minion"]) == set()

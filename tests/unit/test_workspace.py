@@ -8,7 +8,7 @@ from functools import partial
 
 import pytest
 
-from salt_ubiq.catalogue import parse
+from salt_ubiq.catalogue import not_a_reference
 from salt_ubiq.workspace import Workspace
 
 # A forked process would inherit the locks that this one holds.
@@ -210,9 +210,7 @@ def test_slots_of_one_workspace_keep_their_names_and_those_of_another_differ(tmp
 
 def test_the_private_reference_of_a_slot_is_one_that_docker_takes(workspace):
     with workspace.slot() as slot:
-        repository, _, tag = slot.reference.rpartition(":")
-    declared = {"repository": repository, "tags": [tag], "base": "debian:12", "mods": ["web"]}
-    assert parse({"services": {"web": declared}})["web"].reference == slot.reference
+        assert not_a_reference(slot.reference, []) == ""
 
 
 def test_the_log_of_a_repository_is_a_file_in_the_workspace(workspace, tmp_path):

@@ -13,8 +13,6 @@ import shutil
 import sys
 import tempfile
 
-# Begins a line on stderr that is not of Salt.
-MARK = "\x1e"
 CACHE = "/dev/salt-ubiq/cache"
 RUNTIME = os.path.dirname(os.path.abspath(__file__))
 # Where distributions have what TLS trusts; certifi's is for a base without.
@@ -27,7 +25,7 @@ CA_BUNDLES = (
 
 
 def main(scratch, *arguments):
-    sys.path[:0] = [RUNTIME + "/salt/py3", RUNTIME + "/salt/pyall"]
+    sys.path[:0] = [RUNTIME + "/salt/py3", RUNTIME + "/salt/pyall", RUNTIME]
     sys.path += image_packages()
     sys.dont_write_bytecode = True  # it would be written beside the image's packages
     os.environ.pop("LC_CTYPE", None)  # Python's own, where no locale is set
@@ -38,32 +36,11 @@ def main(scratch, *arguments):
     make_apt_directories()
     sys.argv = ["salt-call", "--config-dir", write_config(scratch), *arguments]
 
+    import watched
     from salt.scripts import salt_call
 
-    if "state.pkg" in arguments:
-        announce_states()
-
-    salt_call()
-
-
-def announce_states():
-    """Say on stderr which state of how many is next, for whoever waits for them."""
-    from salt.state import State
-
-    call_chunks, call = State.call_chunks, State.call
-    numbers = {"next": 0, "of": 0}
-
-    def counting_chunks(self, chunks, *args, **kwargs):
-        numbers["of"] = len(chunks)
-        return call_chunks(self, chunks, *args, **kwargs)
-
-    def announcing_call(self, low, *args, **kwargs):
-        numbers["next"] = min(numbers["next"] + 1, numbers["of"])
-        text = MARK + "state %(next)d of %(of)d: " % numbers + str(low.get("__id__"))
-        print(text.replace("\n", " "), file=sys.__stderr__, flush=True)
-        return call(self, low, *args, **kwargs)
-
-    State.call_chunks, State.call = counting_chunks, announcing_call
+    sys.path.remove(RUNTIME)
+    watched.run(salt_call)
 
 
 def image_packages():

@@ -1,0 +1,100 @@
+"""
+Run ``salt-call`` so that it says how far its states are, and ends when they have ended.
+
+Of the volume, where salt_call.py uses it. Where there is none, its text is run by the
+image's own Python: ``python3 -c TEXT SALT_CALL ARGUMENT…``, with the script of Salt's thin.
+"""
+
+import json
+import os
+import runpy
+import sys
+import traceback
+
+# Begins a line on stderr that is not of Salt.
+MARK = "\x1e"
+
+
+def run(salt_call):
+    """
+    Call Salt's ``salt_call``, and end this process with it.
+
+    Python would wait for the threads that Salt leaves: where a command had a timeout,
+    one that reads what the command's children may yet print.
+    """
+    status = 1
+    try:
+        if "state.pkg" in sys.argv:
+            announce_states()
+        salt_call()
+        status = 0
+    except SystemExit as exc:
+        status = exc.code
+        if not isinstance(status, (int, type(None))):
+            print(status, file=sys.stderr)
+            status = 1
+    except BaseException:
+        traceback.print_exc()
+    finally:
+        try:
+            sys.stdout.flush()
+            sys.stderr.flush()
+        finally:
+            os._exit((status or 0) & 0xFF)
+
+
+def announce_states():
+    """Say on stderr which state of how many begins, and how each one has ended."""
+    from salt.state import State
+
+    call_chunks, call = State.call_chunks, State.call
+    numbers = {}  # of the states that have begun, by what they keep when they are retried or watch
+    running = []
+    total = [0]
+
+    def counting_chunks(self, chunks, *args, **kwargs):
+        total[0] = len(chunks)
+        return call_chunks(self, chunks, *args, **kwargs)
+
+    def announcing_call(self, low, *args, **kwargs):
+        if running:  # it is called by itself, to try once more
+            return call(self, low, *args, **kwargs)
+        key = (low["state"], str(low.get("__id__")), str(low.get("name")))
+        number = numbers.setdefault(key, min(len(numbers) + 1, total[0]))
+        only_looks = low.get("__prereq__")
+        function = "%s.%s" % (low["state"], low["fun"])
+        tag = "%s_|-%s_|-%s_|-%s" % (*key, low["fun"])
+        state = {"sls": low.get("__sls__"), "id": key[1], "function": function, "name": key[2]}
+        announce({"begun": dict(state, number=number, of=total[0])})
+        running.append(key)
+        try:
+            ret = call(self, low, *args, **kwargs)
+        finally:
+            running.pop()
+        if isinstance(ret, dict) and not only_looks:
+            announce({"ended": {tag: summary(ret)}})
+        return ret
+
+    State.call_chunks, State.call = counting_chunks, announcing_call
+
+
+def summary(ret):
+    """Of a state's return what whoever waits wants to know if nothing more comes."""
+    failed = ret.get("result") is False
+    kept = {key: ret.get(key) for key in ("result", "__sls__", "__id__", "__run_num__")}
+    kept["comment"] = ret.get("comment") if failed else ""
+    kept["changes"] = ret.get("changes") if failed else bool(ret.get("changes"))
+    return kept
+
+
+def announce(what):
+    text = json.dumps(what, default=str, skipkeys=True)
+    print(MARK + text, file=sys.__stderr__, flush=True)
+
+
+if __name__ == "__main__":
+    del sys.argv[0]  # the "-c" of this
+    runpy.run_path(sys.argv[0])  # not as __main__: it only says where Salt is
+    from salt.scripts import salt_call
+
+    run(salt_call)
