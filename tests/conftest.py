@@ -63,7 +63,8 @@ def pytest_xdist_auto_num_workers() -> int:
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> SideBySide:
-    """A file or folder per process."""
+    """A file or folder per process, in the order in which they are collected."""
+    config.option.loadscopereorder = False
     return SideBySide(config, log)
 
 

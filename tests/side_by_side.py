@@ -14,8 +14,8 @@ from xdist.scheduler import LoadScopeScheduling
 
 LONGEST_FIRST = (
     "tests/integration/shipped",
-    "tests/functional/test_crashes.py",
     "tests/integration/daemons",
+    "tests/functional/test_crashes_of_services.py",
     "tests/functional/test_runtime.py",
     "tests/functional/test_up_to_date.py",
 )

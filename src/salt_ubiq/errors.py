@@ -36,6 +36,10 @@ class CatalogueError(UbiqError):
         super().__init__("\n".join([title, *(f"  {problem}" for problem in self.problems)]))
 
 
+class PillarError(UbiqError):
+    """The pillar of this host does not render, so there is no telling what it declares."""
+
+
 class UnknownImage(UbiqError):
     """A name that the catalogue does not hold."""
 

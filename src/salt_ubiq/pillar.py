@@ -40,6 +40,19 @@ def of_minion(grains: Mapping[str, Any], opts: Mapping[str, Any]) -> dict[str, A
     return {key: value for key, value in pillar.items() if key != KEY}
 
 
+def of_masterless_minion(opts: Mapping[str, Any]) -> dict[str, Any]:
+    """
+    Compile the pillar of a minion that never connects (``master_type: disable``): Salt itself
+    compiles a daemon's pillar once it is connected.
+    """
+    alone = {**opts, "pillar": {}, "file_client": "local"}
+    source = salt.pillar.get_pillar(
+        alone, dict(opts["grains"]), opts["id"], pillarenv=opts.get("pillarenv")
+    )
+    compiled: dict[str, Any] = source.compile_pillar()
+    return compiled
+
+
 def of_service(
     service: Service, minions: Mapping[str, Any], keys: Collection[str] | None
 ) -> dict[str, Any]:

@@ -11,9 +11,9 @@ import shutil
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from salt_ubiq import catalogue
+from salt_ubiq.catalogue import Catalogue
 from salt_ubiq.engine import Engine
-from salt_ubiq.errors import CatalogueError, EngineError
+from salt_ubiq.errors import CatalogueError, EngineError, PillarError
 
 _PACKAGES = {
     "salt": "salt",
@@ -23,15 +23,17 @@ _PACKAGES = {
 }
 
 
-def check(functions: Mapping[str, Callable[..., Any]], declared: object) -> dict[str, Any]:
+def check(
+    functions: Mapping[str, Callable[..., Any]], images: Callable[[], Catalogue]
+) -> dict[str, Any]:
     """
     Look at everything a build needs, and build nothing.
 
     functions
         Salt's ``__salt__``
 
-    declared
-        the catalogue as pillar or config has it
+    images
+        returns the catalogue
 
     Returns ``{"ready": bool, "engine": …, "problems": [text, …], …}``.
     """
@@ -49,7 +51,7 @@ def check(functions: Mapping[str, Callable[..., Any]], declared: object) -> dict
             "beside Salt, and see its log (salt-call -l debug sys.doc docker.sls_build)"
         )
     report["engine"] = _engine(functions, problems)
-    report["images"] = _images(declared, problems)
+    report["images"] = _images(images, problems)
     report["problems"] = problems
     report["ready"] = not problems
     return report
@@ -78,11 +80,14 @@ def _engine(functions: Mapping[str, Callable[..., Any]], problems: list[str]) ->
     return f"{version['Version']} ({version['Os']}/{version['Arch']}, API {version['ApiVersion']})"
 
 
-def _images(declared: object, problems: list[str]) -> int | None:
+def _images(read: Callable[[], Catalogue], problems: list[str]) -> int | None:
     try:
-        images = catalogue.parse(declared)
+        images = read()
     except CatalogueError as exc:
         problems += [str(problem) for problem in exc.problems]
+        return None
+    except PillarError as exc:
+        problems.append(str(exc))
         return None
     if not shutil.which("mmdebstrap"):
         problems += [

@@ -9,15 +9,16 @@ from __future__ import annotations
 
 import json
 import os
+import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from salt_ubiq.errors import UnknownRun
-from salt_ubiq.report import Result, summary
+from salt_ubiq.errors import UbiqError, UnknownRun
+from salt_ubiq.report import Result, new_run_id, summary
 
 _SUFFIX = ".json"
 _RECENT = 20
@@ -26,12 +27,18 @@ _RECENT = 20
 
 @dataclass(frozen=True)
 class Run:
-    """What became of one run; times in seconds since the epoch."""
+    """
+    What became of one run; times in seconds since the epoch.
+
+    error
+        why it ended before any image was tried
+    """
 
     id: str
     started: float
     finished: float
     results: tuple[Result, ...]
+    error: str | None = None
 
     def summary(self) -> dict[str, Any]:
         """In short: ``id``, ``started``, ``duration`` (seconds) and what became of how many."""
@@ -39,7 +46,7 @@ class Run:
             "id": self.id,
             "started": self.started,
             "duration": round(self.finished - self.started, 1),
-            "summary": summary(self.results),
+            "summary": f"failed: {self.error}" if self.error else summary(self.results),
         }
 
     def to_dict(self) -> dict[str, Any]:
@@ -49,6 +56,7 @@ class Run:
             "started": self.started,
             "finished": self.finished,
             "results": [result.to_dict() for result in self.results],
+            "error": self.error,
         }
 
     @classmethod
@@ -59,6 +67,7 @@ class Run:
             started=float(plain["started"]),
             finished=float(plain["finished"]),
             results=tuple(Result.from_dict(result) for result in plain["results"]),
+            error=plain.get("error"),
         )
 
 
@@ -72,9 +81,16 @@ class Runs:
     def __init__(self, directory: Path) -> None:
         self._directory = directory
 
-    def save(self, run_id: str, results: Iterable[Result], started: float, finished: float) -> Path:
+    def save(
+        self,
+        run_id: str,
+        results: Iterable[Result],
+        started: float,
+        finished: float,
+        error: str | None = None,
+    ) -> Path:
         """Write the record of a run, in one piece or not at all, and return its file."""
-        run = Run(run_id, started, finished, tuple(results))
+        run = Run(run_id, started, finished, tuple(results), error)
         path = self._path(run_id)
         self._directory.mkdir(parents=True, exist_ok=True)
         new = path.with_name(f"{path.name}.new")
@@ -86,6 +102,16 @@ class Runs:
         os.utime(new, (finished, finished))
         new.replace(path)
         return path
+
+    @contextmanager
+    def recording_failure(self) -> Iterator[None]:
+        """Record a run that fails in here, before any image is tried: nobody may see it else."""
+        started = time.time()
+        try:
+            yield
+        except UbiqError as exc:
+            self.save(new_run_id(), (), started, time.time(), str(exc))
+            raise
 
     def load(self, run_id: str) -> Run:
         """Return a run; raises :class:`~salt_ubiq.errors.UnknownRun`."""

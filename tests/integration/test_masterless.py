@@ -44,8 +44,7 @@ def minion(host):
     daemon.wait(30)
 
 
-@pytest.mark.xfail(run=False, reason="Salt compiles no pillar for a minion without a master")
 def test_what_is_scheduled_is_built_and_recorded(minion, host, engine):
-    until(lambda: engine.images(IMAGE), seconds=60)
+    until(lambda: engine.images(IMAGE))
     (record,) = until(lambda: host.call("ubiq_docker.runs", limit=1))
     assert record["summary"] == "1 built, 1 up to date"

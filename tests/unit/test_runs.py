@@ -5,7 +5,7 @@ import os
 
 import pytest
 
-from salt_ubiq.errors import UnknownRun
+from salt_ubiq.errors import UnknownImage, UnknownRun
 from salt_ubiq.report import Result, States
 from salt_ubiq.runs import Run, Runs
 
@@ -148,3 +148,12 @@ def test_what_dead_runs_left_half_written_goes_with_the_old_ones(runs, tmp_path)
     (tmp_path / "runs" / "r6.json.new").write_text("{")  # is being written
     runs.keep(2)
     assert files(tmp_path) == ["r3.json", "r4.json.new", "r5.json", "r6.json.new"]
+
+
+def test_a_run_that_fails_before_any_image_is_recorded(tmp_path):
+    runs = Runs(tmp_path)
+    with pytest.raises(UnknownImage), runs.recording_failure():
+        raise UnknownImage("web", [])
+    (record,) = runs.list(10)
+    assert record.summary()["summary"].startswith("failed: no image 'web' in the catalogue")
+    assert runs.load(record.id).to_dict()["results"] == []

@@ -17,20 +17,16 @@ from functools import partial
 from salt.exceptions import CommandExecutionError, SaltInvocationError
 
 try:
-    from salt_ubiq import catalogue as _catalogue
     from salt_ubiq import conductor as _conductor
     from salt_ubiq import graph as _graph
     from salt_ubiq import packages as _packages
     from salt_ubiq import plan as _plan
     from salt_ubiq import prune as _prune
     from salt_ubiq import readiness as _readiness
-    from salt_ubiq.builder import Builder as _Builder
     from salt_ubiq.errors import UbiqError as _UbiqError
-    from salt_ubiq.outdated import Lookout as _Lookout
+    from salt_ubiq.host import Host as _Host
     from salt_ubiq.progress import told as _told
-    from salt_ubiq.runs import Runs as _Runs
     from salt_ubiq.workers.local import LocalExecutor as _LocalExecutor
-    from salt_ubiq.workspace import Workspace as _Workspace
 
     HAS_UBIQ = True
 except ImportError:
@@ -61,9 +57,10 @@ def check():
 
         salt-call --local ubiq_docker.check
     """
-    report = _readiness.check(__salt__, _declared())
+    host = _host()
+    report = _readiness.check(host.functions, host.images)
     if report["problems"]:
-        __context__["retcode"] = 1
+        host.exit_with(1)
     return report
 
 
@@ -81,7 +78,7 @@ def catalogue():
         salt-call --local ubiq_docker.catalogue
     """
     with _salt_errors():
-        return _catalogue.parse(_declared()).to_dict()
+        return _host().images().to_dict()
 
 
 def build_base(name, force=False, refresh=False, push=False):
@@ -119,11 +116,12 @@ def build_base(name, force=False, refresh=False, push=False):
         salt-call --local ubiq_docker.build_base debian-python
     """
     with _salt_errors():
-        images = _catalogue.parse(_declared())
+        host = _host()
+        images = host.images()
         base = images[name]
         if base not in images.bases:
             raise SaltInvocationError(f"'{name}' is a service: use ubiq_docker.build_service")
-        return _build(images, _builder(images), base, force, refresh, push).to_dict()
+        return _build(host, images, base, force, refresh, push).to_dict()
 
 
 def build_service(
@@ -198,9 +196,10 @@ def build_service(
     }
     given = _given({**named, **kwargs})
     with _salt_errors():
-        images = _catalogue.parse(_declared())
+        host = _host()
+        images = host.images()
         service = _plan.service(images, name, given)
-        return _build(images, _builder(images), service, force, refresh, push).to_dict()
+        return _build(host, images, service, force, refresh, push).to_dict()
 
 
 def plan(*names, force=False, refresh=False):
@@ -220,8 +219,9 @@ def plan(*names, force=False, refresh=False):
         salt-call --local ubiq_docker.plan +moodle-web
     """
     with _salt_errors():
-        images = _catalogue.parse(_declared())
-        steps = _steps(images, _builder(images), names, force, refresh)
+        host = _host()
+        images = host.images()
+        steps = _steps(host, images, host.builder(images), names, force, refresh)
         return [step.to_dict() for step in steps]
 
 
@@ -260,25 +260,26 @@ def build_all(*names, jobs=None, force=False, refresh=False, push=False):
         salt-call --local ubiq_docker.build_all 'moodle-*' jobs=4
     """
     with _salt_errors(), _told():
-        images = _catalogue.parse(_declared())
-        builder = _builder(images)
+        host = _host()
         since = time.time() if refresh else None
-        steps = _steps(images, builder, names, force, refresh, push)
+        with host.runs.recording_failure():
+            images = host.images()
+            builder = host.builder(images)
+            steps = _steps(host, images, builder, names, force, refresh, push)
         fresh = {step.image.name: builder.up_to_date(step.image) for step in steps if not step.due}
         due = {step.image.name: step for step in steps}
 
         def build(name):
             step = due[name]
-            return _builder(images, builder.run).attempt(
-                images[name], step.forced, since, step.push
-            )
+            again = host.builder(images, builder.run)
+            return again.attempt(images[name], step.forced, since, step.push)
 
         def executor(progress):
             return _LocalExecutor(jobs or os.cpu_count() or 1, build, progress.refresh)
 
         try:
             results, status = _conductor.conduct(
-                steps, executor, jobs, _runs(), builder.run, _fire, fresh
+                steps, executor, jobs, host.runs, builder.run, host.fire, fresh
             )
         except (KeyboardInterrupt, SystemExit):
             builder.sites.remove_leftovers()
@@ -286,7 +287,7 @@ def build_all(*names, jobs=None, force=False, refresh=False, push=False):
                 f"cancelled; see salt-run ubiq.runs, run {builder.run}"
             ) from None
         builder.sites.remove_leftovers()
-        __context__["retcode"] = status
+        host.exit_with(status)
         return {name: result.to_dict() for name, result in results.items()}
 
 
@@ -304,16 +305,17 @@ def outlook(name, force=False, refresh=False, **kwargs):
         salt-call --local ubiq_docker.outlook moodle-web
     """
     with _salt_errors():
-        images = _catalogue.parse(_declared())
+        host = _host()
+        images = host.images()
         image = images.find(name)
         if image not in images.bases:
             image = _plan.service(images, name, _given(kwargs))
-        builder = _builder(images)
+        builder = host.builder(images)
         parent = images.parent_of(image)
-        above = _steps(images, builder, [parent.name], False, refresh) if parent else []
+        above = _steps(host, images, builder, [parent.name], False, refresh) if parent else []
         built = tuple(step.image.name for step in above[-1:] if step.reasons)
         why = [f"parent {name} is built" for name in built]
-        why += _forced(images, builder, image, force, refresh)
+        why += _forced(host, images, image, force, refresh)
         return _plan.Step(image, built, tuple(why or builder.reasons(image))).to_dict()
 
 
@@ -337,8 +339,8 @@ def remove(name, test=False):
         salt-call --local ubiq_docker.remove moodle-web
     """
     with _salt_errors():
-        images = _catalogue.parse(_declared())
-        engine = _readiness.connect(__salt__)
+        host = _host()
+        images, engine = host.images(), host.engine()
         found = {reference: engine.image(reference) for reference in images[name].references}
         there = {reference: image.id for reference, image in found.items() if image}
         for reference in () if test else there:
@@ -366,8 +368,9 @@ def outdated(*names):
         salt-call --local ubiq_docker.outdated moodle-web
     """
     with _salt_errors():
-        images = _catalogue.parse(_declared())
-        lookout = _lookout(images, _builder(images))
+        host = _host()
+        images = host.images()
+        lookout = host.lookout(images)
         found = _graph.select(images.edges, names)
         return {name: lookout.outdated(images[name]).to_dict() for name in found}
 
@@ -389,8 +392,9 @@ def status(*names):
         salt-call --local ubiq_docker.status
     """
     with _salt_errors():
-        images = _catalogue.parse(_declared())
-        builder = _builder(images)
+        host = _host()
+        images = host.images()
+        builder = host.builder(images)
         return _plan.status(images, names, builder.engine, builder.reasons)
 
 
@@ -419,8 +423,9 @@ def push(*names, test=False):
         salt-call --local ubiq_docker.push moodle-web
     """
     with _salt_errors():
-        images = _catalogue.parse(_declared())
-        registry = _builder(images).registry
+        host = _host()
+        images = host.images()
+        registry = host.builder(images).registry
         result = {}
         for name in _graph.select(images.edges, names):
             if test:
@@ -455,10 +460,11 @@ def verify(name):
         salt-call --local ubiq_docker.verify moodle-web
     """
     with _salt_errors():
-        images = _catalogue.parse(_declared())
+        host = _host()
+        images = host.images()
         image = images[name]
-        proof = _builder(images).verify(image)
-        __context__["retcode"] = int(bool(proof.failures))
+        proof = host.builder(images).verify(image)
+        host.exit_with(int(bool(proof.failures)))
         return {
             "name": name,
             "image": image.reference,
@@ -500,8 +506,9 @@ def packages(name, fmt="list", dest=None):
     if dest is not None and not str(dest).startswith("/"):
         raise SaltInvocationError(f"dest has to be an absolute path: '{dest}' is not")
     with _salt_errors():
-        images = _catalogue.parse(_declared())
-        builder, declared = _builder(images), images.find(name)
+        host = _host()
+        images = host.images()
+        builder, declared = host.builder(images), images.find(name)
         reference = declared.reference if declared else name
         image = builder.engine.image(reference)
         if image is None:
@@ -528,7 +535,7 @@ def logs(name):
 
         salt-call --local ubiq_docker.logs moodle-web
     """
-    path = _Workspace(__opts__["cachedir"]).log_of(name)
+    path = _host().workspace.log_of(name)
     if not path.exists():
         raise CommandExecutionError(f"no log of '{name}': it was not built on this host")
     return path.read_text()
@@ -552,18 +559,10 @@ def runs(run=None, limit=10):
         salt-call --local ubiq_docker.runs
     """
     with _salt_errors():
+        records = _host().runs
         if run:
-            return _runs().load(run).to_dict()
-        return [each.summary() for each in _runs().list(limit)]
-
-
-def _runs():
-    return _Runs(_Workspace(__opts__["cachedir"]).path / "runs")
-
-
-def _fire(tag, data):
-    if __opts__.get("__role") == "minion" and not __opts__.get("local"):
-        __salt__["event.send"](tag, data)
+            return records.load(run).to_dict()
+        return [each.summary() for each in records.list(limit)]
 
 
 def prune(*kinds, days=0, test=False):
@@ -601,7 +600,8 @@ def prune(*kinds, days=0, test=False):
             f"no kind {', '.join(unknown)} to prune: there are {', '.join(_prune.KINDS)}"
         )
     with _salt_errors():
-        builder = _builder(_catalogue.parse(_declared()))
+        host = _host()
+        builder = host.builder(host.images())
         return _prune.prune(builder, kinds or _prune.DEFAULT, float(days), test)
 
 
@@ -613,13 +613,14 @@ def _given(kwargs):
     return {key: value for key, value in given.items() if value is not None}
 
 
-def _build(images, builder, image, force, refresh, push):
+def _build(host, images, image, force, refresh, push):
     """Build an image, and before it what of its parents is not up to date."""
     since = time.time() if refresh else None
+    builder = host.builder(images)
     with _told():
-        forced = _forced(images, builder, image, force, refresh)
+        forced = _forced(host, images, image, force, refresh)
         parent = images.parent_of(image)
-        above = _steps(images, builder, [parent.name], False, refresh) if parent else ()
+        above = _steps(host, images, builder, [parent.name], False, refresh) if parent else ()
         builds = {
             step.image.name: partial(builder.build, step.image, step.forced, since)
             for step in above
@@ -629,30 +630,21 @@ def _build(images, builder, image, force, refresh, push):
         return _conductor.conduct_here(builds)
 
 
-def _forced(images, builder, image, force, refresh):
-    moved = _lookout(images, builder).outdated(image).reasons if refresh else ()
+def _forced(host, images, image, force, refresh):
+    moved = host.lookout(images).outdated(image).reasons if refresh else ()
     return (*((_plan.FORCED,) if force else ()), *moved)
 
 
-def _steps(images, builder, names, force, refresh, push=False):
+def _steps(host, images, builder, names, force, refresh, push=False):
     forced = _plan.all_forced(images, names) if force else {}
     if refresh:
-        forced = {**_lookout(images, builder).reasons(names), **forced}
+        forced = {**host.lookout(images).reasons(names), **forced}
     return _plan.steps(images, names, builder.reasons, forced, push)
 
 
-def _lookout(images, builder):
-    return _Lookout(builder, images, builder.registry.digest)
-
-
-def _declared():
-    return __pillar__.get(_catalogue.KEY) or __opts__.get(_catalogue.KEY)
-
-
-def _builder(images, run=None):
-    if __pillar__.get("_errors"):
-        raise CommandExecutionError("pillar does not render:\n" + "\n".join(__pillar__["_errors"]))
-    return _Builder(_readiness.connect(__salt__), images, __opts__, __pillar__, run)
+def _host():
+    """First of all in a function: another loader's dunders may be here soon."""
+    return _Host.of(__salt__, __opts__, __pillar__, __context__)
 
 
 @contextmanager

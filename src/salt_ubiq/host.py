@@ -1,0 +1,97 @@
+"""
+The host that builds, as Salt's loader gives it to a function.
+
+All of it is read once, when the function is called: where another loader comes across the
+function's module, it executes it again, and the dunders are that loader's from then on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, MutableMapping
+from dataclasses import dataclass
+from typing import Any
+
+from salt_ubiq import catalogue, pillar, readiness
+from salt_ubiq.builder import Builder
+from salt_ubiq.catalogue import Catalogue
+from salt_ubiq.engine import Engine
+from salt_ubiq.errors import PillarError
+from salt_ubiq.outdated import Lookout
+from salt_ubiq.runs import Runs
+from salt_ubiq.workspace import Workspace
+
+
+@dataclass(frozen=True)
+class Host:
+    """
+    functions, opts, pillar, context
+        Salt's ``__salt__``, ``__opts__``, ``__pillar__`` and ``__context__``
+    """
+
+    functions: Mapping[str, Callable[..., Any]]
+    opts: Mapping[str, Any]
+    pillar: Mapping[str, Any]
+    context: MutableMapping[str, Any]
+
+    @classmethod
+    def of(
+        cls,
+        functions: Mapping[str, Callable[..., Any]],
+        opts: Mapping[str, Any],
+        minions: Mapping[str, Any],
+        context: MutableMapping[str, Any],
+    ) -> Host:
+        """The host of these dunders, as they are now."""
+        opts, known = dict(opts), dict(minions)
+        if not known and opts.get("master_type") == "disable":
+            known = opts["pillar"] = pillar.of_masterless_minion(opts)
+        return cls(functions, opts, known, context)
+
+    @property
+    def declared(self) -> object:
+        """
+        The catalogue as pillar or config has it.
+
+        Raises :class:`PillarError` where pillar does not render: an empty catalogue would say
+        less.
+        """
+        errors = self.pillar.get("_errors")
+        if errors:
+            raise PillarError("pillar does not render:\n" + "\n".join(errors))
+        return self.pillar.get(catalogue.KEY) or self.opts.get(catalogue.KEY)
+
+    def images(self) -> Catalogue:
+        """The catalogue; raises :class:`CatalogueError` with all its mistakes."""
+        return catalogue.parse(self.declared)
+
+    def engine(self) -> Engine:
+        """The engine that Salt's docker module would use."""
+        return readiness.connect(self.functions)
+
+    def builder(self, images: Catalogue, run: str | None = None) -> Builder:
+        """What builds these images here, as part of a run."""
+        return Builder(self.engine(), images, self.opts, self.pillar, run)
+
+    def lookout(self, images: Catalogue) -> Lookout:
+        """What sees what has moved under these images."""
+        builder = self.builder(images)
+        return Lookout(builder, images, builder.registry.digest)
+
+    @property
+    def workspace(self) -> Workspace:
+        """Where this host keeps what builds need and leave."""
+        return Workspace(self.opts["cachedir"])
+
+    @property
+    def runs(self) -> Runs:
+        """The records of runs."""
+        return Runs(self.workspace.path / "runs")
+
+    def fire(self, tag: str, data: Mapping[str, Any]) -> None:
+        """Send an event to the master's bus, where this is a minion's daemon."""
+        if self.opts.get("__role") == "minion" and not self.opts.get("local"):
+            self.functions["event.send"](tag, data)
+
+    def exit_with(self, status: int) -> None:
+        """Set the status that ``salt-call`` exits with."""
+        self.context["retcode"] = status
