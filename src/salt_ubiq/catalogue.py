@@ -8,12 +8,16 @@ lists every mistake with its path.
 
 from __future__ import annotations
 
+import inspect
 import re
+import signal
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import takewhile
 from pathlib import PurePosixPath
 from typing import Annotated, Any, Literal, NamedTuple, TypeAlias
 
+import docker
+import docker.types
 from pydantic import (
     AfterValidator,
     BaseModel,
@@ -24,6 +28,8 @@ from pydantic import (
     ValidationError,
     model_validator,
 )
+from salt.utils.args import yamlify_arg
+from saltext.dockermod.utils.dockermod.translate.container import ALIASES
 
 from salt_ubiq import graph
 from salt_ubiq.errors import CatalogueError, Problem, UnknownImage, near_matches
@@ -38,6 +44,9 @@ _COMPONENT = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
 _REPOSITORY = re.compile(rf"(?:{_HOST}/)?{_COMPONENT}(?:/{_COMPONENT})*")
 _PREFIX = re.compile(rf"{_HOST}(?:/{_COMPONENT})*")
 _LONGEST_REPOSITORY = 255
+_LONGEST_NAME = 128  # files are named after it
+_LONGEST = 365 * 24 * 3600  # seconds
+_MOST_RETRIES = 1000
 _TAG = re.compile(r"\w[\w.-]{0,127}", re.ASCII)
 _REFERENCE = re.compile(
     rf"sha256:[0-9a-f]{{64}}|{_REPOSITORY.pattern}(?::{_TAG.pattern})?(?:@sha256:[0-9a-f]{{64}})?",
@@ -52,12 +61,27 @@ _RESERVED = frozenset(
     "stdin_open tty detach auto_remove rm stop_timeout stop_signal healthcheck use_config_proxy "
     "start repository tag base mods dryrun saltenv pillarenv pillar extra_filerefs".split()
 )
+# What docker.create has besides: its own arguments, the SDK's, and what Salt calls those as well.
+_BUILD_ARGUMENTS = frozenset(
+    {"client_timeout", "ignore_collisions", "networks", "skip_translate", "validate_ip_addrs"}
+    | {"log_driver", "log_opt"}
+    | inspect.signature(docker.APIClient.create_container).parameters.keys()
+    | inspect.signature(docker.types.HostConfig).parameters.keys()
+    | ALIASES.keys()
+) - {"self", "version"}
+_SIGNALS = (
+    {each.name.removeprefix("SIG") for each in signal.Signals}
+    | {f"RTMIN+{number}" for number in range(1, 16)}
+    | {f"RTMAX-{number}" for number in range(1, 15)}
+)
 # Where builds have images that have no tag of their own yet, shared layers and the like.
 _OUR_HOST = "salt-ubiq.local"
 
 
 def _text(value: object) -> object:
     """YAML reads ``12`` as a number where a person means text."""
+    if isinstance(value, str) and "\0" in value:
+        raise ValueError("has a NUL character, which no text of Docker's may have")
     if isinstance(value, float):
         raise ValueError(f"{value} is a number in YAML, which drops digits: write it in quotes")
     if isinstance(value, int) and not isinstance(value, bool):
@@ -76,6 +100,8 @@ def _listed(value: object) -> object:
 
 def _command(value: object) -> object:
     """Docker's shell form: a string is run by ``/bin/sh -c``."""
+    if isinstance(value, str) and not value.strip():
+        raise ValueError("must not be empty: write [] for none")
     return ["/bin/sh", "-c", value] if isinstance(value, str) else value
 
 
@@ -132,13 +158,42 @@ def _absolute(value: str) -> str:
     return value
 
 
+def _below_root(value: str) -> str:
+    if not PurePosixPath(value).name:
+        raise ValueError("/ itself can't be a volume")
+    return value
+
+
+def _variable(value: str) -> str:
+    if "=" in value:
+        raise ValueError("the name of a variable has no =")
+    return value
+
+
+def _stop_signal(value: str) -> str:
+    name = value.upper().removeprefix("SIG")
+    if not (name in _SIGNALS or (name.isdecimal() and 0 < int(name) <= signal.SIGRTMAX)):
+        raise ValueError(f"'{value}' is not a signal: write one as SIGTERM, or its number")
+    return value
+
+
 def _build_arguments(value: dict[str, Any]) -> dict[str, Any]:
     taken = sorted(_RESERVED & value.keys())
     if taken:
         raise ValueError(f"{', '.join(taken)}: set by the build itself, remove it")
     if "env" in value:
         raise ValueError("env: write environment, a mapping, which is given to the states")
+    if not isinstance(value.get("environment", {}), Mapping):
+        raise ValueError("environment: write a mapping of names to values")
+    for key in value:
+        if key not in _BUILD_ARGUMENTS:
+            raise ValueError(f"{key}: {_unknown_argument(key)}")
     return value
+
+
+def _unknown_argument(key: str) -> str:
+    matches = near_matches(key, _BUILD_ARGUMENTS - _RESERVED)
+    return f"docker.create has no such argument{matches}"
 
 
 Text: TypeAlias = Annotated[str, BeforeValidator(_text), Field(min_length=1)]
@@ -152,10 +207,15 @@ _NAMES: TypeAdapter[tuple[str, ...]] = TypeAdapter(Names)
 Command: TypeAlias = Annotated[
     tuple[Annotated[str, BeforeValidator(_text)], ...], BeforeValidator(_command)
 ]
-Environment: TypeAlias = dict[Text, Annotated[str, BeforeValidator(_text)]]
+Labels: TypeAlias = dict[Text, Annotated[str, BeforeValidator(_text)]]
+Environment: TypeAlias = dict[
+    Annotated[Text, AfterValidator(_variable)], Annotated[str, BeforeValidator(_text)]
+]
 Port: TypeAlias = Annotated[Text, AfterValidator(_port)]
 AbsolutePath: TypeAlias = Annotated[Text, AfterValidator(_absolute)]
-Seconds: TypeAlias = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+Seconds: TypeAlias = Annotated[float, Field(gt=0, le=_LONGEST, allow_inf_nan=False)]
+# Docker refuses less.
+Interval: TypeAlias = Annotated[float, Field(ge=0.001, le=_LONGEST, allow_inf_nan=False)]
 
 
 class _Declaration(BaseModel):
@@ -167,11 +227,11 @@ class _Declaration(BaseModel):
 class Healthcheck(_Declaration):
     """The image's HEALTHCHECK; times in seconds."""
 
-    test: Command
-    interval: Seconds | None = None
-    timeout: Seconds | None = None
-    start_period: Seconds | None = None
-    retries: Annotated[int, Field(gt=0)] | None = None
+    test: Annotated[Command, Field(min_length=1)]
+    interval: Interval | None = None
+    timeout: Interval | None = None
+    start_period: Interval | None = None
+    retries: Annotated[int, Field(gt=0, le=_MOST_RETRIES)] | None = None
 
 
 class ImageConfig(_Declaration):
@@ -181,11 +241,11 @@ class ImageConfig(_Declaration):
     entrypoint: Command | None = None
     env: Environment = {}
     exposed_ports: tuple[Port, ...] = ()
-    volumes: tuple[AbsolutePath, ...] = ()
+    volumes: tuple[Annotated[AbsolutePath, AfterValidator(_below_root)], ...] = ()
     user: Text | None = None
     working_dir: AbsolutePath | None = None
-    labels: Environment = {}
-    stop_signal: Text | None = None
+    labels: Labels = {}
+    stop_signal: Annotated[Text, AfterValidator(_stop_signal)] | None = None
     healthcheck: Healthcheck | None = None
 
 
@@ -244,7 +304,7 @@ class Image(_Declaration):
     tags: Annotated[tuple[Tag, ...], Field(min_length=1), BeforeValidator(_listed)] = ("latest",)
     network_mode: Text | None = None
     timeout: Seconds = 3600
-    retries: Annotated[int, Field(ge=0)] = 0
+    retries: Annotated[int, Field(ge=0, le=_MOST_RETRIES)] = 0
     allowed_to_fail: bool = False
     push: bool = False
     verify: tuple[Check, ...] = ()
@@ -567,7 +627,7 @@ def _translate(exc: ValidationError, path: str, model: type[BaseModel]) -> list[
     errors = exc.errors(include_url=False)
     places = [error["loc"] for error in errors]
     for error in errors:
-        where = error["loc"]
+        where = tuple(each for each in error["loc"] if each != "[key]")
         message = error["msg"].removeprefix("Value error, ")
         if error["type"] == "too_short":
             if any(place[: len(where)] == where and place != where for place in places):
@@ -581,12 +641,21 @@ def _translate(exc: ValidationError, path: str, model: type[BaseModel]) -> list[
             message = _unknown_key(str(where[-1]), set(fields.model_fields) - _IDENTITY)
         elif error["type"] == "literal_error":
             message = f"write {error['ctx']['expected'].lower().replace(chr(39), '')}"
+        elif error["type"] in _LIMITS:
+            bound, limit = _LIMITS[error["type"]]
+            message = f"write a number {bound} {error['ctx'][limit]:g}"
         elif error["type"] in _WANTED:
             message = f"write {_WANTED[error['type']]}, not {_kind(error['input'])}"
         problems.append(Problem(":".join(filter(None, [path, *map(str, where)])), message))
     return problems
 
 
+_LIMITS = {
+    "greater_than": ("above", "gt"),
+    "greater_than_equal": ("from", "ge"),
+    "less_than": ("below", "lt"),
+    "less_than_equal": ("up to", "le"),
+}
 _WANTED = {
     "string_type": "text",
     "tuple_type": "a list",
@@ -601,7 +670,14 @@ def _kind(value: object) -> str:
         return "nothing"
     if isinstance(value, bool):
         return "true or false"
-    kinds = {str: "text", Mapping: "a mapping", list: "a list", int: "a number", float: "a number"}
+    kinds = {
+        str: "text",
+        bytes: "binary data",
+        Mapping: "a mapping",
+        list: "a list",
+        int: "a number",
+        float: "a number",
+    }
     return next((name for kind, name in kinds.items() if isinstance(value, kind)), "this")
 
 
@@ -643,6 +719,12 @@ def _problems_between(declared: Mapping[str, _Outline]) -> list[Problem]:
     for name, outline in declared.items():
         if not NAME.fullmatch(name):
             message = "a name has lower-case letters, digits, . _ and -, the first no sign"
+            problems.append(Problem(outline.path, message))
+        elif len(name) > _LONGEST_NAME:
+            message = f"a name has at most {_LONGEST_NAME} letters"
+            problems.append(Problem(outline.path, message))
+        elif str(yamlify_arg(name)) != name:
+            message = "another value on Salt's command line: take a name that YAML reads as text"
             problems.append(Problem(outline.path, message))
         if outline.base and outline.base not in declared:
             message = not_a_reference(outline.base, declared)

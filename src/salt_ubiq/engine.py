@@ -98,11 +98,10 @@ class Engine:
         version
             of the API, as in ``docker.version``
         """
-        environment = docker.utils.kwargs_from_env()
-        self.arguments: dict[str, Any] = {**({"base_url": url} if url else environment)}
-        self.arguments["version"] = version
-        self.address = url or environment.get("base_url") or "the local socket"
+        self.address = url or os.environ.get("DOCKER_HOST") or "the local socket"
         try:
+            named = {"base_url": url} if url else docker.utils.kwargs_from_env()
+            self.arguments: dict[str, Any] = {**named, "version": version}
             self.client = docker.APIClient(**self.arguments)
         except docker.errors.DockerException as exc:
             raise EngineError(_unreachable(self.address, exc)) from None

@@ -45,7 +45,7 @@ class Host:
         opts, known = dict(opts), dict(minions)
         if not known and opts.get("master_type") == "disable":
             known = opts["pillar"] = pillar.of_masterless_minion(opts)
-        return cls(functions, opts, known, context)
+        return cls(functions, opts, pillar.as_text(known), context)
 
     @property
     def declared(self) -> object:

@@ -14,6 +14,7 @@ import os
 import shutil
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
+from datetime import date
 from typing import Any
 
 import salt.pillar
@@ -37,7 +38,26 @@ def of_minion(grains: Mapping[str, Any], opts: Mapping[str, Any]) -> dict[str, A
     pillar = source.compile_pillar()
     if errors := pillar.pop("_errors", None):
         raise BuildError("pillar does not render:\n" + "\n".join(errors))
-    return {key: value for key, value in pillar.items() if key != KEY}
+    return {key: as_text(value) for key, value in pillar.items() if key != KEY}
+
+
+def as_text(value: Any) -> Any:
+    """
+    A value of pillar as JSON has it, in which states get it: files of ``file_tree`` are bytes,
+    dates of YAML are no text either. What is not UTF-8 is left as it is.
+    """
+    if isinstance(value, Mapping):
+        return {as_text(key): as_text(below) for key, below in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [as_text(item) for item in value]
+    if isinstance(value, date):
+        return str(value)
+    if isinstance(value, bytes):
+        try:
+            return value.decode()
+        except UnicodeDecodeError:
+            return value
+    return value
 
 
 def of_masterless_minion(opts: Mapping[str, Any]) -> dict[str, Any]:
@@ -61,9 +81,25 @@ def of_service(
 
     keys
         of the minion's pillar that they see, ``None`` for all
+
+    Raises :class:`~salt_ubiq.errors.BuildError` where something of it is neither text nor number.
     """
     seen = {key: value for key, value in minions.items() if keys is None or key in keys}
-    return merged(seen, service.pillar)
+    pillar = merged(seen, as_text(service.pillar))
+    for place in _binary(pillar, ()):
+        raise BuildError(
+            f"{service.name}: pillar {place} is binary, and can't get into a build: name what its "
+            f"modules read in {KEY}:pillar_keys, or keep it in a file of the file server"
+        )
+    return pillar
+
+
+def _binary(value: Any, place: tuple[Any, ...]) -> Iterator[str]:
+    if isinstance(value, bytes):
+        yield ":".join(map(str, place))
+    items = enumerate(value) if isinstance(value, list) else ()
+    for key, below in value.items() if isinstance(value, Mapping) else items:
+        yield from _binary(below, (*place, key))
 
 
 @contextmanager

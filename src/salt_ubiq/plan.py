@@ -34,8 +34,13 @@ def service(images: Catalogue, name: str, given: Mapping[str, Any]) -> Service:
     found = images.find(name)
     if isinstance(found, Base):
         raise BuildError(f"'{name}' is a base: use ubiq_docker.build_base")
-    if build or "build" in given:
-        declaration["build"] = {**(found.build if found else {}), **given.get("build", {}), **build}
+    said = given.get("build", {})
+    if isinstance(said, Mapping):
+        build = {**said, **build}
+        if build:
+            declaration["build"] = {**(found.build if found else {}), **build}
+    else:
+        declaration["build"] = said
     if found:
         changed = catalogue.changed(found, **declaration) if declaration else found
         return _checked(images, changed)

@@ -14,6 +14,7 @@ from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
+import salt.utils.url
 from packaging.specifiers import SpecifierSet
 
 from salt_ubiq import finish, pillar, recipe, saltcall
@@ -90,6 +91,7 @@ class SlsBuild:
         Raises :class:`~salt_ubiq.errors.BuildError`.
         """
         self._check_mods()
+        self._check_filerefs()
         container = NoContainer(self._facts.grains)
         with self._pillar() as opts:
             functions = self._functions(container, opts)
@@ -116,6 +118,7 @@ class SlsBuild:
         """
         service, made = self._service, list[Recipe]()
         self._check_mods()
+        self._check_filerefs()
         states = self._state_run(self._site.log_line)
         residue = self._facts.residue
 
@@ -284,6 +287,23 @@ class SlsBuild:
                     for mod in missing
                 )
             )
+
+    def _check_filerefs(self) -> None:
+        service, site = self._service, self._site
+        if not service.extra_filerefs:
+            return
+        known = site.once(
+            ("files", service.saltenv),
+            lambda: site.functions()["cp.list_master"](service.saltenv),
+        )
+        for url in service.extra_filerefs:
+            wanted, saltenv = salt.utils.url.parse(url)
+            here = saltenv in (None, service.saltenv)  # another's files are not looked for
+            if here and not any(f"{path}/".startswith(f"{wanted}/") for path in known):
+                raise BuildError(
+                    f"{service.where('extra_filerefs')}: no file {url} in saltenv "
+                    f"{service.saltenv}{near_matches(wanted, known)}"
+                )
 
     @cached_property
     def _facts(self) -> Facts:

@@ -709,3 +709,60 @@ def test_services_in_which_the_same_states_may_do_something_else_share_nothing(k
 )
 def test_what_changes_nothing_in_the_states_keeps_nobody_from_sharing(keys):
     assert beginnings(a={"mods": "one,a"}, b={"mods": "one,b", **keys}) == ["one"]
+
+
+# What Docker, a file system or Salt's command line can't take
+
+
+@pytest.mark.parametrize(
+    ("declared", "told"),
+    [
+        ("timeout: 1000000000000", "timeout: write a number up to 3.1536e+07"),
+        ("retries: 9223372036854775808", "retries: write a number up to 1000"),
+        ("config: {healthcheck: {test: []}}", "config:healthcheck:test: must not be empty"),
+        (
+            "config: {healthcheck: {test: x, interval: 1.0e+300}}",
+            "config:healthcheck:interval: write a number up to 3.1536e+07",
+        ),
+        (
+            "config: {healthcheck: {test: x, interval: 0.00001}}",
+            "config:healthcheck:interval: write a number from 0.001",
+        ),
+        ("build: {environment: [A=b]}", "build: environment: write a mapping of names to values"),
+        ("build: {environment: null}", "build: environment: write a mapping of names to values"),
+        (
+            "build: {bnids: []}",
+            "build: bnids: docker.create has no such argument (did you mean 'binds'?)",
+        ),
+        (
+            "config: {stop_signal: SIGFOO}",
+            "config:stop_signal: 'SIGFOO' is not a signal: write one as SIGTERM, or its number",
+        ),
+        ("config: {volumes: [/]}", "config:volumes:0: / itself can't be a volume"),
+        ("config: {env: {A=B: c}}", "config:env:A=B: the name of a variable has no ="),
+        ("config: {entrypoint: ''}", "config:entrypoint: must not be empty: write [] for none"),
+        ('config: {user: "a\\0b"}', "config:user: has a NUL character, which no text of Docker's"),
+        ("mods: !!binary YQ==", "mods: write a list, not binary data"),
+    ],
+)
+def test_what_would_fail_later_is_refused_with_its_place(declared, told):
+    (problem,) = mistakes_of_web(**yaml.safe_load(declared))
+    assert problem.startswith(told)
+
+
+@pytest.mark.parametrize("stop_signal", ["SIGRTMIN+3", "quit", 15, "SIGWINCH"])
+def test_a_stop_signal_is_any_that_docker_knows(stop_signal):
+    assert web(config={"stop_signal": stop_signal}).config.stop_signal == str(stop_signal)
+
+
+@pytest.mark.parametrize("name", ["1.10", "true", "null", "0x10"])
+def test_a_name_that_salts_command_line_takes_for_another_value_is_refused(name):
+    (problem,) = mistakes({"services": {name: service()}})
+    assert problem.startswith(f"ubiq:services:{name}: another value on Salt's command line")
+
+
+def test_a_name_too_long_for_a_file_is_refused():
+    name = "a" * 129
+    assert mistakes({"services": {name: service()}}) == [
+        f"ubiq:services:{name}: a name has at most 128 letters"
+    ]

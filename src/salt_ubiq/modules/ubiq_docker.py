@@ -118,7 +118,7 @@ def build_base(name, force=False, refresh=False, push=False):
     with _salt_errors():
         host = _host()
         images = host.images()
-        base = images[name]
+        base = images[_name(name)]
         if base not in images.bases:
             raise SaltInvocationError(f"'{name}' is a service: use ubiq_docker.build_service")
         return _build(host, images, base, force, refresh, push).to_dict()
@@ -198,7 +198,7 @@ def build_service(
     with _salt_errors():
         host = _host()
         images = host.images()
-        service = _plan.service(images, name, given)
+        service = _plan.service(images, _name(name), given)
         return _build(host, images, service, force, refresh, push).to_dict()
 
 
@@ -221,7 +221,8 @@ def plan(*names, force=False, refresh=False):
     with _salt_errors():
         host = _host()
         images = host.images()
-        steps = _steps(host, images, host.builder(images), names, force, refresh)
+        asked = [*map(_name, names)]
+        steps = _steps(host, images, host.builder(images), asked, force, refresh)
         return [step.to_dict() for step in steps]
 
 
@@ -260,12 +261,13 @@ def build_all(*names, jobs=None, force=False, refresh=False, push=False):
         salt-call --local ubiq_docker.build_all 'moodle-*' jobs=4
     """
     with _salt_errors(), _told():
-        host = _host()
+        host, jobs = _host(), _slots(jobs)
         since = time.time() if refresh else None
         with host.runs.recording_failure():
             images = host.images()
             builder = host.builder(images)
-            steps = _steps(host, images, builder, names, force, refresh, push)
+            asked = [*map(_name, names)]
+            steps = _steps(host, images, builder, asked, force, refresh, push)
         fresh = {step.image.name: builder.up_to_date(step.image) for step in steps if not step.due}
         due = {step.image.name: step for step in steps}
 
@@ -307,6 +309,7 @@ def outlook(name, force=False, refresh=False, **kwargs):
     with _salt_errors():
         host = _host()
         images = host.images()
+        name = _name(name)
         image = images.find(name)
         if image not in images.bases:
             image = _plan.service(images, name, _given(kwargs))
@@ -341,7 +344,7 @@ def remove(name, test=False):
     with _salt_errors():
         host = _host()
         images, engine = host.images(), host.engine()
-        found = {reference: engine.image(reference) for reference in images[name].references}
+        found = {reference: engine.image(reference) for reference in images[_name(name)].references}
         there = {reference: image.id for reference, image in found.items() if image}
         for reference in () if test else there:
             if not engine.remove_image(reference):
@@ -371,7 +374,7 @@ def outdated(*names):
         host = _host()
         images = host.images()
         lookout = host.lookout(images)
-        found = _graph.select(images.edges, names)
+        found = _graph.select(images.edges, [*map(_name, names)])
         return {name: lookout.outdated(images[name]).to_dict() for name in found}
 
 
@@ -395,7 +398,7 @@ def status(*names):
         host = _host()
         images = host.images()
         builder = host.builder(images)
-        return _plan.status(images, names, builder.engine, builder.reasons)
+        return _plan.status(images, [*map(_name, names)], builder.engine, builder.reasons)
 
 
 def push(*names, test=False):
@@ -427,7 +430,7 @@ def push(*names, test=False):
         images = host.images()
         registry = host.builder(images).registry
         result = {}
-        for name in _graph.select(images.edges, names):
+        for name in _graph.select(images.edges, [*map(_name, names)]):
             if test:
                 missing = registry.missing(images[name])
                 result |= {
@@ -462,6 +465,7 @@ def verify(name):
     with _salt_errors():
         host = _host()
         images = host.images()
+        name = _name(name)
         image = images[name]
         proof = host.builder(images).verify(image)
         host.exit_with(int(bool(proof.failures)))
@@ -506,7 +510,7 @@ def packages(name, fmt="list", dest=None):
     if dest is not None and not str(dest).startswith("/"):
         raise SaltInvocationError(f"dest has to be an absolute path: '{dest}' is not")
     with _salt_errors():
-        host = _host()
+        host, name = _host(), _name(name)
         images = host.images()
         builder, declared = host.builder(images), images.find(name)
         reference = declared.reference if declared else name
@@ -535,7 +539,7 @@ def logs(name):
 
         salt-call --local ubiq_docker.logs moodle-web
     """
-    path = _host().workspace.log_of(name)
+    path = _host().workspace.log_of(_name(name))
     if not path.exists():
         raise CommandExecutionError(f"no log of '{name}': it was not built on this host")
     return path.read_text()
@@ -640,6 +644,21 @@ def _steps(host, images, builder, names, force, refresh, push=False):
     if refresh:
         forced = {**host.lookout(images).reasons(names), **forced}
     return _plan.steps(images, names, builder.reasons, forced, push)
+
+
+def _name(name):
+    """Salt's command line makes numbers, true and null of what reads so."""
+    if isinstance(name, str | int | float | None):
+        return str(name)
+    raise SaltInvocationError(f"{name!r} is not the name of an image")
+
+
+def _slots(jobs):
+    if jobs is None:
+        return None
+    if isinstance(jobs, bool) or not isinstance(jobs, int) or jobs < 1:
+        raise SaltInvocationError(f"jobs: write how many builds at once, from 1 on, not {jobs!r}")
+    return jobs
 
 
 def _host():
