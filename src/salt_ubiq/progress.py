@@ -13,10 +13,9 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
-from typing import TextIO
 
 from rich.console import Console
 from rich.live import Live
@@ -42,7 +41,7 @@ def told() -> Iterator[None]:
     if sys.stderr.isatty() or Path(sys.argv[0]).name not in _COMMANDS:
         yield
         return
-    lines, level = _Lines(sys.stderr), _log.level
+    lines, level = _Lines(), _log.level
     _log.addHandler(lines)
     _log.setLevel(min(logging.INFO, _log.getEffectiveLevel()))
     try:
@@ -166,13 +165,17 @@ class _Steps(logging.Handler):
         self.latest[name] = step
 
 
-class _Lines(logging.StreamHandler[TextIO]):
+class _Lines(logging.Handler):
     """Prints what the log does not print there itself: steps, as Salt shows warnings anyway."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         return logging.INFO <= record.levelno < logging.WARNING and not any(
             isinstance(each, logging.StreamHandler)
-            and each.stream is self.stream
+            and each.stream is sys.stderr
             and each.level <= record.levelno
             for each in logging.root.handlers
         )
+
+    def emit(self, record: logging.LogRecord) -> None:
+        with suppress(OSError):  # whoever read it has gone, and the build goes on
+            print(record.getMessage(), file=sys.stderr, flush=True)
