@@ -18,8 +18,8 @@ names:
         set -e
         mkdir -p /var/cache/apk /var/cache/yum /var/cache/zypp/bound
         cd /var/cache/apk
-        mkdir -p $'evil\n/srv' $'next\u0085/line' $'line\u2028/separator' $'\xff\xfe'
-        touch $'evil\n/srv/file' $'\xff\xfe/\xff' -- '-rf' '* $(touch /srv/run)'
+        mkdir -p $'evil\n/srv' $'next\xc2\x85/line' $'line\xe2\x80\xa8/separator' $'\xff\xfe'
+        touch $'evil\n/srv/file' $'\xff\xfe/\xff' -- '-rf' '* $(touch run)'
         ln -s /srv link
 many:
   cmd.run:

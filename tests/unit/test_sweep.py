@@ -1,6 +1,9 @@
 """Listing and removing what is in directories of a container."""
 
 import os
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -73,6 +76,37 @@ def test_links_are_removed_and_not_followed(tmp_path, cache):
 def test_another_mount_is_left_alone(cache):
     """As /proc is one everywhere."""
     assert found(Path("/proc"), Path("/proc/self")) == []
+
+
+def can_mount():
+    command = ["unshare", "--mount", "true"]
+    return bool(shutil.which("unshare")) and not subprocess.run(command, check=False).returncode
+
+
+@pytest.mark.skipif(not can_mount(), reason="needs leave to mount")
+def test_a_bind_of_the_same_device_is_left_alone(tmp_path, cache):
+    """Neither is what is in it touched, nor the file or directory that it is mounted on."""
+    outside = touch(tmp_path / "outside/file")
+    for path in (cache / "a/file", cache / "b/below/other", cache / "c"):
+        touch(path)
+    text = Path(sweep.__file__).read_text().replace('ROOT = b"/"', 'ROOT = b"."')
+    script = """
+        set -e
+        mount --bind outside cache/b/below
+        mount --bind outside/file cache/c
+        "$0" -c "$1" remove 0 "$PWD/cache" < /dev/null
+        find cache
+    """
+    done = subprocess.run(
+        ["unshare", "--mount", "sh", "-c", script, sys.executable, text],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    left = ["cache", "cache/b", "cache/b/below", "cache/b/below/file", "cache/c"]
+    assert sorted(done.stdout.splitlines()) == left
+    assert outside.exists()
 
 
 def test_what_can_not_be_removed_ends_it_with_the_reason(cache, monkeypatch):
