@@ -39,7 +39,7 @@ def test_a_run_comes_back_as_it_was(runs):
 def test_the_file_is_json_that_programs_can_read(runs):
     path = runs.save("r1", [built("web")], 10, 20)
     plain = json.loads(path.read_text())
-    assert list(plain) == ["id", "started", "finished", "results"]
+    assert list(plain) == ["id", "started", "finished", "results", "error"]
     assert plain["results"][0]["name"] == "web"
 
 
