@@ -159,7 +159,7 @@ def test_a_function_that_does_not_end_is_ended(base, salt_in, nothing_left):
     assert str(failure.value) == f"{DEBIAN}: test.sleep: not done in time"
 
 
-def test_an_image_with_nothing_in_it_has_no_tools(host, engine, salt_in, nothing_left):
+def test_an_image_with_nothing_in_it_has_no_tools(images, engine, salt_in, nothing_left):
     with io.BytesIO() as buffer:
         with tarfile.open(fileobj=buffer, mode="w") as tar:
             tar.addfile(tarfile.TarInfo("nothing"))
@@ -169,30 +169,32 @@ def test_an_image_with_nothing_in_it_has_no_tools(host, engine, salt_in, nothing
 
 
 @pytest.mark.parametrize("name", ["test-base", BASE])
-def test_the_function_takes_names_of_the_catalogue_and_references(host, run_in, nothing_left, name):
-    listed = host.call("ubiq_docker.packages", name)
+def test_the_function_takes_names_of_the_catalogue_and_references(
+    module_host, run_in, nothing_left, name
+):
+    listed = module_host.call("ubiq_docker.packages", name)
     assert listed == {name: version for name, version, _ in dpkg_knows(run_in, BASE)}
 
 
-def test_the_functions_sbom_names_the_image_and_its_id(host, engine):
-    document = json.loads(host.call("ubiq_docker.packages", "test-base", fmt="cyclonedx"))
+def test_the_functions_sbom_names_the_image_and_its_id(module_host, engine):
+    document = json.loads(module_host.call("ubiq_docker.packages", "test-base", fmt="cyclonedx"))
     described = document["metadata"]["component"]
     assert (described["name"], described["version"]) == (BASE, engine.inspect_image(BASE)["Id"])
 
 
-def test_the_functions_sbom_can_be_had_as_a_file(host, tmp_path):
+def test_the_functions_sbom_can_be_had_as_a_file(module_host, tmp_path):
     path = str(tmp_path / "sbom.json")
-    written = host.call("ubiq_docker.packages", "test-base", fmt="cyclonedx", dest=path)
+    written = module_host.call("ubiq_docker.packages", "test-base", fmt="cyclonedx", dest=path)
     assert written == path
     document = json.loads((tmp_path / "sbom.json").read_text())
     assert document["metadata"]["component"]["name"] == BASE
 
 
-def test_an_image_that_is_not_there_and_a_format_that_is_none_are_said(host):
+def test_an_image_that_is_not_there_and_a_format_that_is_none_are_said(module_host):
     with pytest.raises(CommandExecutionError) as failure:
-        host.call("ubiq_docker.packages", "test/nothing")
+        module_host.call("ubiq_docker.packages", "test/nothing")
     assert str(failure.value).startswith("test/nothing is not on the engine")
     with pytest.raises(SaltInvocationError):
-        host.call("ubiq_docker.packages", "test-base", fmt="spdx")
+        module_host.call("ubiq_docker.packages", "test-base", fmt="spdx")
     with pytest.raises(SaltInvocationError):
-        host.call("ubiq_docker.packages", "test-base", dest="sbom.json")
+        module_host.call("ubiq_docker.packages", "test-base", dest="sbom.json")
