@@ -316,7 +316,7 @@ class Builder:
             arguments of ``docker.create``
         """
         with self.sites.site(name) as site:
-            self._prepare(site.slot, image)
+            self._prepare(site.slot)
             around = runtime.surroundings(self.runtime_name, None, {})
             with saltcall.container(image, name, site, around, **create) as container:
                 yield container
@@ -355,18 +355,18 @@ class Builder:
             parent,
             site,
             runtime.surroundings(self.runtime_name, cache, environment),
-            partial(self._prepare, site.slot, parent, cache),
+            partial(self._prepare, site.slot, cache),
             labels,
             self._catalogue.pillar_keys(service),
         )
 
-    def _prepare(self, slot: Slot, image: ImageInfo, cache: str | None = None) -> None:
+    def _prepare(self, slot: Slot, cache: str | None = None) -> None:
         """See to it that Salt can run in a container of an image, with a cache for packages."""
         if self._runtime is None:
             self._thin.provide_whole(slot)
             return
         self._thin.provide_none(slot)
-        self._runtime.ensure(image)
+        self._runtime.ensure()
         if cache:
             self.engine.create_volume(cache, {f"{LABEL}.kind": "cache"})
 

@@ -172,12 +172,15 @@ class Engine:
             if "error" in message:
                 raise EngineError(f"can't label {reference}: {message['error'].strip()}")
 
-    def import_tar(self, path: str, reference: str, changes: Sequence[str]) -> None:
-        """Make an image of a root file system in a tar file."""
+    def import_tar(self, tar: str | bytes, reference: str, changes: Sequence[str]) -> None:
+        """Make an image of a root file system: a tar, or the path of one."""
         repository, _, tag = reference.rpartition(":")
         with _translated(f"import {reference}"):
-            answer = self.client.import_image_from_file(
-                path, repository=repository, tag=tag, changes=list(changes)
+            answer = self.client.import_image(
+                io.BytesIO(tar) if isinstance(tar, bytes) else tar,
+                repository=repository,
+                tag=tag,
+                changes=list(changes),
             )
             if '"error' in answer:
                 raise EngineError(f"can't import {reference}: {answer.strip()}")
@@ -329,6 +332,11 @@ class Engine:
         with _translated(f"inspect the container {container}"):
             return dict(self.client.inspect_container(container)["State"])
 
+    def wait(self, container: str) -> int:
+        """Wait until a container ends; return its exit status."""
+        with _translated(f"wait for the container {container}"):
+            return int(self.client.wait(container)["StatusCode"])
+
     def last_lines(self, container: str, count: int) -> list[str]:
         """Return the last lines that a container's command printed."""
         with _translated(f"read the log of the container {container}"):
@@ -363,6 +371,18 @@ class Engine:
         """Unpack a tar in a directory of a container."""
         with _translated(f"write to the container {container}"):
             self.client.put_archive(container, directory, tar)
+
+    def read(self, container: str, path: str) -> Iterator[bytes]:
+        """Yield a file or directory of a container as a tar, in pieces."""
+        with _translated(f"read {path} of the container {container}"):
+            yield from self.client.get_archive(container, path)[0]
+
+    def read_file(self, container: str, path: str) -> bytes:
+        """Return what a file of a container has in it."""
+        sent = io.BytesIO(b"".join(self.read(container, path)))
+        with tarfile.open(fileobj=sent) as tar:
+            content = tar.extractfile(tar.getmembers()[0])
+            return content.read() if content else b""
 
     def has_file(self, container: str, path: str) -> bool:
         """Say whether a container has that file, or what a link of that name leads to."""

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
-from functools import partial
 
 from salt_ubiq.catalogue import Base, Service
 from salt_ubiq.engine import ImageInfo
@@ -47,7 +46,7 @@ def prove(
     """
     if image.verify:
         log.info("%s: carrying out its checks", image.name)
-    ensured = partial(runtime.ensure, info) if runtime else None
+    ensured = runtime.ensure if runtime else None
     found = verify(image, info.id, site.engine, site.slot.name, ensured, site.log_line)
     failures = tuple(site.clean(failure) for failure in found)
     if build is None or not isinstance(image, Service) or not image.converged:

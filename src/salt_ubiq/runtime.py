@@ -28,7 +28,7 @@ from typing import Any
 import docker.types
 from packaging.requirements import Requirement
 
-from salt_ubiq import bootstrap
+from salt_ubiq import bootstrap, runtime_contents
 from salt_ubiq.catalogue import Bootstrap, Runtime
 from salt_ubiq.container import MountedSalt, Surroundings
 from salt_ubiq.engine import LABEL, Engine, ImageInfo
@@ -45,7 +45,9 @@ SCRATCH = "/dev/salt-ubiq/scratch"
 CACHE = "/dev/salt-ubiq/cache"
 NAME = "salt-ubiq-runtime-"
 CACHE_NAME = "cache-of-"
-_COMPLETE = f"{MOUNT}/complete"
+_COMPLETE = "complete"
+_NEVER = ["never started"]
+_EMPTY = b"\0" * tarfile.RECORDSIZE
 _FILES = files("salt_ubiq.runtime_volume")
 _MOUNTED = ("salt_call.py", "watched.py", "apt.conf")
 
@@ -91,7 +93,13 @@ def surroundings(
 
 
 class RuntimeVolume:
-    """The volume of one runtime: named by the digest of what is in it, made once."""
+    """
+    The volume of one runtime: named by the digest of what it is made from, made once.
+
+    What is in it runs as root in every build, so nothing is started for it of any image but the
+    one that it is made from, and it is used only where its contents have the digest that whoever
+    made it has written there last.
+    """
 
     def __init__(self, source: Runtime, engine: Engine, workspace: Workspace, thin: Thin) -> None:
         self._source = source
@@ -100,20 +108,18 @@ class RuntimeVolume:
         self._thin = thin
         self.name = f"{NAME}{self._digest()}"
 
-    def ensure(self, any_image: ImageInfo) -> str:
+    def ensure(self) -> str:
         """
         Make the volume unless it is there, and return its name.
-
-        any_image
-            an image on the engine, for reaching the volume through a container
 
         Raises :class:`~salt_ubiq.errors.UbiqError` where that fails; then there is none.
         """
         if not self._known():
             with self._workspace.lock("runtime", "waiting for the runtime that another makes"):
                 if not self._known():
-                    self._make(any_image)
-                self._record.write_text(self._created() or "")
+                    if self._created() is None or not self._is_whole():
+                        self._make()
+                    self._record.write_text(self._created() or "")
         return self.name
 
     @property
@@ -128,40 +134,80 @@ class RuntimeVolume:
     def _known(self) -> bool:
         return self._record.exists() and self._created() == self._record.read_text()
 
-    def _make(self, any_image: ImageInfo) -> None:
+    def _is_whole(self) -> bool:
+        """Look at a volume through a container of an empty image, which is never started."""
+        here = f"{self._workspace.slot_prefix}runtime"
+        reference = f"salt-ubiq.local/empty:{here}"
+        self._engine.remove_container(here)  # a dead process may have left it
+        self._engine.import_tar(_EMPTY, reference, ())
+        try:
+            image = self._engine.existing(reference)
+            with self._engine.trial(image.id, here, [self._mount], command=_NEVER) as container:
+                return self._is_complete(container)
+        finally:
+            self._engine.remove_image(reference)
+
+    def _is_complete(self, container: str) -> bool:
+        if not self._engine.has_file(container, f"{MOUNT}/{_COMPLETE}"):
+            return False
+        told = self._engine.read_file(container, f"{MOUNT}/{_COMPLETE}").decode(errors="replace")
+        return told == self._contents(container)
+
+    def _contents(self, container: str) -> str:
+        return runtime_contents.digest_of(self._engine.read(container, MOUNT), _COMPLETE)
+
+    def _make(self) -> None:
         """
         Fill the volume, unless somebody has done it.
 
         The container through which it is filled bears the volume's name: so
         only one process fills it, from whatever host.
         """
+        log.info("making the Salt runtime %s", self.name)
+        collected = self._collected_here() if self._source.host else None
+        with self._image() as image:
+            while not self._filled(image, collected):
+                self._engine.remove_volume(self.name)  # what a dead process has left of it
+
+    def _filled(self, image: ImageInfo, collected: bytes | None) -> bool:
+        """Whether the volume is filled; if not, something is in it."""
         self._engine.create_volume(self.name, {f"{LABEL}.kind": "runtime"})
         try:
-            with self._filling(any_image) as container:
-                if self._engine.has_file(container, _COMPLETE):
-                    return
-                log.info("making the Salt runtime %s", self.name)
-                self._execute(container, "sh", "-c", f"rm -rf {MOUNT}/*")
-                if self._source.host:
-                    self._fill_from_host(container)
+            with self._filling(image) as container:
+                if self._is_complete(container):
+                    return True
+                if self._engine.has_file(container, f"{MOUNT}/bin"):
+                    return False
+                if collected is None:
+                    self._collect_in(container)
                 else:
-                    self._fill_from_image()
-                contents = {name: _FILES.joinpath(name).read_bytes() for name in _MOUNTED}
-                self._engine.put(container, MOUNT, contents)
-                self._engine.put(container, MOUNT, {"complete": b""})
+                    self._engine.put_tar(container, MOUNT, collected)
+                own = {name: _FILES.joinpath(name).read_bytes() for name in _MOUNTED}
+                self._engine.put(container, MOUNT, own)
+                complete = {_COMPLETE: self._contents(container).encode()}
+                self._engine.put(container, MOUNT, complete)
+                return True
         except BaseException:
             self._engine.remove_volume(self.name)
             raise
 
     @contextmanager
-    def _filling(self, any_image: ImageInfo) -> Iterator[str]:
-        """A started container with the volume, which nobody else has at the same time."""
+    def _filling(self, image: ImageInfo) -> Iterator[str]:
+        """A container with the volume, not started, which nobody else has at the same time."""
         # Of this workspace nobody else is at it, as this process has the lock.
         name, owner = f"{self.name}-filling", self._workspace.slot_prefix
         while True:
             try:
-                with self._engine.container(any_image.id, name, [self._mount], owner) as container:
-                    self._engine.start(container)
+                with self._engine.trial(
+                    image.id,
+                    name,
+                    [self._mount],
+                    entrypoint=["python3", "/collect.py", MOUNT, MOUNT, "/thin.tgz"],
+                    healthcheck={"test": ["NONE"]},
+                    labels={f"{LABEL}.owner": owner},
+                    network_disabled=True,
+                    user="0",
+                ) as container:
                     yield container
                     return
             except NameTaken:
@@ -174,28 +220,19 @@ class RuntimeVolume:
     def _mount(self) -> docker.types.Mount:
         return docker.types.Mount(MOUNT, self.name)
 
-    def _fill_from_image(self) -> None:
+    def _collect_in(self, container: str) -> None:
         """Run the collecting script in a container of the image that has the Python."""
-        name = f"{self.name}-collecting"
-        self._engine.remove_container(name)
-        with (
-            self._image() as image,
-            self._engine.container(image.id, name, [self._mount]) as source,
-        ):
-            self._engine.start(source)
-            script = _FILES.joinpath("collect.py").read_bytes()
-            thin = self._thin.tarball().read_bytes()
-            self._engine.put(source, "/tmp", {"collect.py": script, "thin.tgz": thin})
-            self._execute(source, "python3", "/tmp/collect.py", MOUNT, MOUNT, "/tmp/thin.tgz")
+        script = _FILES.joinpath("collect.py").read_bytes()
+        thin = self._thin.tarball().read_bytes()
+        self._engine.put(container, "/", {"collect.py": script, "thin.tgz": thin})
+        failure = self._engine.try_start(container)
+        if not failure and self._engine.wait(container):
+            failure = "".join(f"\n  {line}" for line in self._engine.last_lines(container, 3))
+        if failure:
+            raise BuildError(f"can't make the Salt runtime of {self._origin()}: {failure}")
 
-    def _execute(self, container: str, *command: str) -> None:
-        status, printed = self._engine.execute(container, command)
-        if status:
-            tail = "".join(f"\n  {line}" for line in printed.splitlines()[-3:])
-            raise BuildError(f"can't make the Salt runtime of {self._origin()}: {tail}")
-
-    def _fill_from_host(self, container: str) -> None:
-        """Collect the Python that this process runs in, and send it to the volume."""
+    def _collected_here(self) -> bytes:
+        """A tar of the Python that this process runs in."""
         with tempfile.TemporaryDirectory(prefix="ubiq-runtime-") as directory:
             with as_file(_FILES.joinpath("collect.py")) as script:
                 done = subprocess.run(
@@ -210,28 +247,32 @@ class RuntimeVolume:
             buffer = io.BytesIO()
             with tarfile.open(fileobj=buffer, mode="w") as tar:
                 tar.add(directory, arcname=".", filter=_owned_by_root)
-        self._engine.put_tar(container, MOUNT, buffer.getvalue())
+        return buffer.getvalue()
 
     @contextmanager
     def _image(self) -> Iterator[ImageInfo]:
-        """The image with the runtime's Python; a bootstrapped one only for as long as needed."""
-        if self._source.image:
-            yield self._engine.image(self._source.image) or self._engine.pull(self._source.image)
+        """The image to fill it from; one that is made for that only for as long as needed."""
+        source = self._source
+        if source.image:
+            yield self._engine.image(source.image) or self._engine.pull(source.image)
             return
-        recipe = Bootstrap(
-            image=f"salt-ubiq.local/runtime:{self._source.suite}",
-            suite=self._source.suite,
-            mirror=self._source.mirror,
-            keyring=self._source.keyring,
-            variant="essential",
-            include=("python3",),
-        )
-        if not self._engine.image(recipe.image):  # a dead process may have left it
+        made = f"salt-ubiq.local/runtime:{self._workspace.slot_prefix}{source.suite}"
+        if source.host:
+            self._engine.import_tar(_EMPTY, made, ())
+        elif not self._engine.image(made):  # a dead process may have left it
+            recipe = Bootstrap(
+                image=made,
+                suite=source.suite,
+                mirror=source.mirror,
+                keyring=source.keyring,
+                variant="extract",  # nothing of it but Python ever runs
+                include=("python3",),
+            )
             bootstrap.make(recipe, self._engine, "set ubiq:runtime to {image: …} or {host: true}")
         try:
-            yield self._engine.existing(recipe.image)
+            yield self._engine.existing(made)
         finally:
-            self._engine.remove_image(recipe.image)
+            self._engine.remove_image(made)
 
     def _origin(self) -> str:
         return self._source.image or f"Debian's {self._source.suite}"

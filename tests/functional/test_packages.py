@@ -42,7 +42,7 @@ def salt_in(module_host, cachedir):
                 volume = None
             else:
                 thin.provide_none(slot)
-                volume = RuntimeVolume(Runtime(), engine, workspace, thin).ensure(image)
+                volume = RuntimeVolume(Runtime(), engine, workspace, thin).ensure()
             site = Site(
                 engine=engine,
                 workspace=workspace,

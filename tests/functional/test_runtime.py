@@ -297,13 +297,13 @@ def grains_by(engine, name):
 
 def test_the_runtimes_python_may_be_an_images(base, volume, engine):
     runtime = volume(image=BASE)
-    name = runtime.ensure(Engine().existing(BASE))
+    name = runtime.ensure()
     assert grains_by(engine, name)["pythonversion"][:2] == [3, 11]
 
 
 def test_the_runtimes_python_may_be_that_of_this_hosts_salt(base, volume, engine):
     runtime = volume(host=True)
-    name = runtime.ensure(Engine().existing(BASE))
+    name = runtime.ensure()
     grains = grains_by(engine, name)
     assert grains["pythonversion"][:3] == list(sys.version_info[:3])
     assert grains["oscodename"] == "bookworm"
@@ -311,21 +311,36 @@ def test_the_runtimes_python_may_be_that_of_this_hosts_salt(base, volume, engine
 
 def test_a_runtime_is_made_once_when_several_want_it_at_once(base, volume, engine):
     runtime = volume(image=BASE)
-    image = Engine().existing(BASE)
     with ThreadPoolExecutor(3) as pool:
-        names = {
-            future.result() for future in [pool.submit(runtime.ensure, image) for _ in range(3)]
-        }
+        names = {future.result() for future in [pool.submit(runtime.ensure) for _ in range(3)]}
     assert names == {runtime.name}
     created = engine.inspect_volume(runtime.name)["CreatedAt"]
-    assert volume(image=BASE).ensure(image) == runtime.name
+    assert volume(image=BASE).ensure() == runtime.name
     assert engine.inspect_volume(runtime.name)["CreatedAt"] == created
 
 
 def test_a_half_made_runtime_is_made_anew(base, volume, engine):
     runtime = volume(image=BASE)
     engine.create_volume(runtime.name)
-    runtime.ensure(Engine().existing(BASE))
+    runtime.ensure()
+    assert grains_by(engine, runtime.name)["kernel"] == "Linux"
+
+
+def test_a_runtime_that_somebody_has_changed_is_made_anew_by_the_next_host(
+    base, volume, engine, tmp_path
+):
+    runtime = volume(image=BASE)
+    runtime.ensure()
+    made = engine.inspect_volume(runtime.name)["CreatedAt"]
+    mounts = engine.create_host_config(binds=[f"{runtime.name}:/runtime"])
+    forged = "echo forged > /runtime/salt_call.py"
+    container = engine.create_container(DEBIAN, ["sh", "-c", forged], host_config=mounts)
+    engine.start(container)
+    engine.wait(container)
+    engine.remove_container(container)
+    (tmp_path / "another").mkdir()
+    volume(workspace=tmp_path / "another", image=BASE).ensure()
+    assert engine.inspect_volume(runtime.name)["CreatedAt"] != made
     assert grains_by(engine, runtime.name)["kernel"] == "Linux"
 
 
@@ -358,17 +373,17 @@ def test_prune_removes_old_runtimes_and_leftovers_and_caches_only_on_demand(host
 
 
 def test_after_a_killed_making_of_the_runtime_the_next_build_makes_it(base, volume, engine):
-    runtime, image = volume(image=BASE), Engine().existing(BASE)
-    process = multiprocessing.get_context("fork").Process(target=runtime.ensure, args=(image,))
+    runtime = volume(image=BASE)
+    process = multiprocessing.get_context("fork").Process(target=runtime.ensure)
     process.start()
-    filling = {"name": f"{runtime.name}-collecting"}
+    filling = {"name": f"{runtime.name}-filling"}
     while not engine.containers(filters=filling):
         assert process.is_alive()
         time.sleep(0.05)
     process.kill()
     process.join()
     started = time.monotonic()
-    runtime.ensure(image)
+    runtime.ensure()
     assert time.monotonic() - started < 120
     assert grains_by(engine, runtime.name)["kernel"] == "Linux"
     assert not engine.containers(all=True, filters={"name": runtime.name})

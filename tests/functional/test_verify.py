@@ -76,7 +76,7 @@ def runtime(base, cachedir):
     """The name of the Salt runtime's volume."""
     workspace = Workspace(str(cachedir))
     volume = RuntimeVolume(Runtime(), Engine(), workspace, Thin(workspace, {}))
-    return volume.ensure(Engine().existing(DEBIAN))
+    return volume.ensure()
 
 
 @pytest.fixture
