@@ -11,6 +11,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
+import salt.client
 import salt.utils.event
 import salt.utils.yaml
 from pytestshellutils.utils.ports import get_unused_localhost_port
@@ -91,15 +92,18 @@ class Site:
     base = BASE_DECLARATION
 
     def __init__(self, master, minions):
-        self.salt = master.salt_cli()
+        self.client = salt.client.LocalClient(mopts=dict(master.config))
         self._states = Path(master.state_tree.base.write_path)
         self._pillar = Path(master.pillar_tree.base.write_path)
         self._minions = [minion.id for minion in minions]
+        self._known = None
         self.returns = Path(minions[0].config["rawfile_json.filename"])
-        self._written = []
 
     def state(self, path, text):
-        self._write(self._states / path, text)
+        """Write a file of the file server."""
+        target = self._states / path
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_text(text)
 
     def pillar(self, registry=None, schedule=None, bases=None, more=None, **services):
         """Set it, and let the minions know; of a schedule the first alone."""
@@ -111,17 +115,20 @@ class Site:
         }
         if registry:
             images["registry"] = registry
-        schedules = {"schedule": schedule or {}}
-        self._write(
-            self._pillar / "top.sls", f"base: {{'*': [all], {self._minions[0]}: [first]}}\n"
+        files = {
+            "top.sls": f"base: {{'*': [all], {self._minions[0]}: [first]}}\n",
+            "all.sls": "#!json\n" + json.dumps({"ubiq": images, **(more or {})}),
+            "first.sls": "#!json\n" + json.dumps({"schedule": schedule or {}}),
+        }
+        if files == self._known:
+            return
+        for name, text in files.items():
+            (self._pillar / name).write_text(text)
+        done = self.client.cmd(
+            self._minions, "saltutil.refresh_pillar", kwarg={"wait": True}, tgt_type="list"
         )
-        self._write(
-            self._pillar / "all.sls", "#!json\n" + json.dumps({"ubiq": images, **(more or {})})
-        )
-        self._write(self._pillar / "first.sls", "#!json\n" + json.dumps(schedules))
-        for minion in self._minions:
-            done = self.salt.run("saltutil.refresh_pillar", wait=True, minion_tgt=minion)
-            assert done.data, done
+        assert done == dict.fromkeys(self._minions, True)
+        self._known = files
 
     def highstate(self, sls, **kwargs):
         """What the states return, by their IDs."""
@@ -136,30 +143,31 @@ class Site:
 
     def call(self, function, *args, **kwargs):
         """What the first minion returns."""
-        return self.salt.run(
-            function, *args, minion_tgt=self._minions[0], _timeout=180, **kwargs
-        ).data
+        return self.call_of(self._minions[0], function, *args, **kwargs)
+
+    def call_of(self, minion, function, *args, **kwargs):
+        """What a minion returns."""
+        return self.client.cmd(minion, function, args, kwarg=kwargs, timeout=180)[minion]
+
+    def begin(self, function, *args):
+        """Have the first minion begin with that."""
+        assert self.client.cmd_async(self._minions[0], function, args)
 
     def returned(self, job):
         """What the file has that the returner writes, of a scheduled job."""
         lines = self.returns.read_text().splitlines() if self.returns.exists() else ()
         return [each for each in map(json.loads, lines) if each["schedule"] == job]
 
-    def close(self):
-        for path in self._written:
-            path.unlink(missing_ok=True)
 
-    def _write(self, path, text):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text)
-        self._written.append(path)
+@pytest.fixture(scope="package")
+def the_site(master, minions, base):
+    return Site(master, minions)
 
 
 @pytest.fixture
-def site(master, minions, base, images):
-    site = Site(master, minions)
-    yield site
-    site.close()
+def site(the_site, images):
+    """The master's files and pillar, as the test before has left them; no image of that is left."""
+    return the_site
 
 
 class Events:

@@ -29,8 +29,6 @@ def web_and_db(site):
     site.state("web.sls", "/srv/web:\n  file.managed\n")
     site.state("db.sls", "/srv/db:\n  file.managed\n")
     site.pillar(**{"test-web": service("web"), "test-db": service("db")})
-    yield
-    site.pillar()
 
 
 def image_id(engine, reference):

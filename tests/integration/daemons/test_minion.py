@@ -29,7 +29,7 @@ def test_a_job_that_is_terminated_ends_its_builds(site, engine):
     site.pillar(**{"test-quick": service("quick"), "test-slow": service("slow")})
     done = site.call("ubiq_docker.build_all", "test-quick")
     assert done["test-quick"]["action"] == "built"
-    site.call("--async", "ubiq_docker.build_all", "test-slow")
+    site.begin("ubiq_docker.build_all", "test-slow")
     container = until(lambda: engine.containers(filters={"label": "org.salt-ubiq.image=test-slow"}))
     (job,) = site.call("saltutil.running")
     site.call("saltutil.term_job", job["jid"])

@@ -34,7 +34,7 @@ def test_a_minion_that_dies_fails_its_image_with_a_clear_word(site, master, mini
 
     process = build_all(master, "test-slow", "test-a")
     until(sleeps)
-    (victim,) = (each for each in minions if _builds(master, each))
+    (victim,) = (each for each in minions if _builds(site, each))
     for child in psutil.Process(victim.pid).children(recursive=True):
         child.kill()
     victim.terminate()
@@ -48,6 +48,6 @@ def test_a_minion_that_dies_fails_its_image_with_a_clear_word(site, master, mini
         engine.remove_container(found["Id"], v=True, force=True)
 
 
-def _builds(master, minion):
-    running = master.salt_cli().run("saltutil.running", minion_tgt=minion.id).data
+def _builds(site, minion):
+    running = site.call_of(minion.id, "saltutil.running")
     return any(job["arg"][:1] == ["test-slow"] for job in running or ())
