@@ -23,7 +23,7 @@ types: .venv/dev
 	$(VENV)/mypy
 
 unit: .venv/dev
-	$(VENV)/pytest -p no:salt-factories-event-listener tests/unit
+	$(VENV)/pytest --numprocesses auto -p no:salt-factories-event-listener tests/unit
 
 functional: setup .venv/dev test-tools
 	$(PYTEST) tests/functional

@@ -9,17 +9,17 @@ from tests.waiting import until
 
 def test_a_minion_builds_with_files_and_pillar_of_its_master(site, engine, run_in):
     site.state(
-        "web/init.sls",
-        "/srv/page:\n  file.managed:\n    - source: salt://web/page\n    - template: jinja\n",
+        "page/init.sls",
+        "/srv/page:\n  file.managed:\n    - source: salt://page/page\n    - template: jinja\n",
     )
-    site.state("web/page", "{{ pillar['web']['colour'] }} {{ pillar['web']['shape'] }}")
+    site.state("page/page", "{{ pillar['page']['colour'] }} {{ pillar['page']['shape'] }}")
     site.pillar(
-        more={"web": {"colour": "red", "shape": "round"}},
-        **{"test-web": {**service("web"), "pillar": {"web": {"colour": "blue"}}}},
+        more={"page": {"colour": "red", "shape": "round"}},
+        **{"test-page": {**service("page"), "pillar": {"page": {"colour": "blue"}}}},
     )
-    built = site.call("ubiq_docker.build_service", "test-web")
+    built = site.call("ubiq_docker.build_service", "test-page")
     assert built["action"] == "built"
-    assert run_in(f"{IMAGES}web", "cat", "/srv/page") == "blue round"
+    assert run_in(f"{IMAGES}page", "cat", "/srv/page") == "blue round"
     assert engine.inspect_image(BASE)["Id"] == built["parent"]
 
 
