@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 import sys
 from pathlib import Path
 
@@ -43,13 +44,19 @@ pytestmark = [
 @pytest.fixture(params=["3006", "3008"])
 def host(request, tmp_path, engine):
     """A host with that Salt and, afterwards, an engine without what the page has made."""
-    before = {image["Id"] for image in engine.images()}
+    before = names(engine)
     yield hosts.make(request.param, request.config.cache.mkdir("hosts"), tmp_path)
     for container in engine.containers(all=True):
         engine.remove_container(container["Id"], v=True, force=True)
-    for image in engine.images():
-        if image["Id"] not in before:
-            engine.remove_image(image["Id"], force=True)
+    for name in names(engine) - before:
+        engine.remove_image(name)
+    shutil.rmtree(tmp_path)  # a gigabyte
+
+
+def names(engine):
+    """Of the images on the engine."""
+    tags = {tag for image in engine.images() for tag in image["RepoTags"] or ()}
+    return tags - {"<none>:<none>"}
 
 
 @pytest.fixture
