@@ -47,6 +47,8 @@ def pytest_configure(config: pytest.Config) -> None:
     # Salt keeps what is logged for a config that no test has, at levels that no test reads.
     salt._logging.shutdown_temp_handler()
     logging.getLogger().setLevel(logging.INFO)
+    if hasattr(config, "workerinput"):
+        own_host.end_with_parent()
     runs_tests = hasattr(config, "workerinput") or config.getoption("numprocesses") is None
     wants_engine = not all(_path(each).is_relative_to(UNIT) for each in config.args)
     if runs_tests and wants_engine and not own_host.why_not():

@@ -23,10 +23,16 @@ from tests.dockerd import Dockerd
 
 _PROGRAMS = ("dockerd", "ip", "setpriv", "slirp4netns", "unshare")
 _CLONE_NEWNS, _CLONE_NEWNET = 0x00020000, 0x40000000
+_PR_SET_PDEATHSIG = 1
 _SOCKET = "unix:///var/run/docker.sock"
 DATA = Path("/var/lib/docker")
 # What an engine, or a test, writes where any other on this machine would look.
 _OWN = ("/run", "/etc/docker", str(DATA))
+
+
+def end_with_parent() -> None:
+    """Have this process end at once when its parent does, however that ends."""
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def why_not() -> str:

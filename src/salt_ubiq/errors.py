@@ -119,6 +119,11 @@ class BuildCancelled(BuildError):
     """The build was interrupted."""
 
 
+def shortened(text: str, most: int = 2000) -> str:
+    """A text that a message may quote: of a long one its beginning, and how long it is."""
+    return text if len(text) <= most else f"{text[:most]}… ({len(text)} letters)"
+
+
 def near_matches(name: str, known: Iterable[str]) -> str:
     """Return ``" (did you mean 'x' or 'y'?)"``, or an empty string."""
     matches = difflib.get_close_matches(name, list(known), n=3)

@@ -4,16 +4,21 @@ A run on minions: which can build, what their catalogue is, and the run itself.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Annotated, Any
+
+from pydantic import BaseModel, Field, ValidationError
 
 from salt_ubiq import catalogue, conductor, plan
 from salt_ubiq.catalogue import Base
-from salt_ubiq.errors import BuildError
+from salt_ubiq.errors import BuildError, CatalogueError, shortened
 from salt_ubiq.progress import Progress
 from salt_ubiq.report import new_run_id
 from salt_ubiq.runs import Runs
 from salt_ubiq.workers.minions import Minion, MinionExecutor
+
+log = logging.getLogger(__name__)
 
 _ANSWER_WITHIN = 30
 
@@ -39,12 +44,13 @@ def build_all(
     Returns the results as plain data by name, and an exit status. Raises
     :class:`~salt_ubiq.errors.UbiqError` where no minion can build.
     """
-    checks = client.cmd(tgt, "ubiq_docker.check", timeout=_ANSWER_WITHIN, tgt_type=tgt_type)
-    ready = [name for name, report in checks.items() if _is_ready(report)]
+    answers = client.cmd(tgt, "ubiq_docker.check", timeout=_ANSWER_WITHIN, tgt_type=tgt_type)
+    reports = {name: _report(answer) for name, answer in answers.items()}
+    ready = [name for name, report in reports.items() if report.ready]
     if not ready:
-        raise BuildError(f"no minion of '{tgt}' can build:" + _why_not(checks))
-    declared = client.cmd(ready, "ubiq_docker.catalogue", timeout=_ANSWER_WITHIN, tgt_type="list")
-    declared = {name: data for name, data in declared.items() if isinstance(data, dict)}
+        raise BuildError(f"no minion of '{tgt}' can build:" + _why_not(reports))
+    told = client.cmd(ready, "ubiq_docker.catalogue", timeout=_ANSWER_WITHIN, tgt_type="list")
+    declared = {name: data for name, data in told.items() if _is_catalogue(name, data)}
     if not declared:
         raise BuildError(f"none of {', '.join(ready)} has told its catalogue")
     union: dict[str, Any] = {}
@@ -52,7 +58,7 @@ def build_all(
         union = catalogue.merged(data, union)
     images = catalogue.parse(union)
     minions = [
-        Minion(name, int(checks[name]["cpus"]), frozenset({**data["bases"], **data["services"]}))
+        Minion(name, reports[name].cpus, frozenset({**data["bases"], **data["services"]}))
         for name, data in declared.items()
     ]
     functions = {
@@ -72,22 +78,44 @@ def build_all(
         for step in steps
     }
 
+    references = {image.name: image.reference for image in images}
+
     def executor(progress: Progress) -> MinionExecutor:
-        return MinionExecutor(client, minions, functions, arguments, progress.refresh)
+        return MinionExecutor(client, minions, functions, arguments, references, progress.refresh)
 
     results, status = conductor.conduct(steps, executor, jobs, runs, new_run_id(), fire)
     return {name: result.to_dict() for name, result in results.items()}, status
 
 
-def _is_ready(report: Any) -> bool:
-    return isinstance(report, dict) and bool(report.get("ready"))
+class _Report(BaseModel):
+    """What a minion says of itself, as ``ubiq_docker.check`` returns it."""
+
+    ready: bool
+    cpus: Annotated[int, Field(gt=0)] = 1
+    problems: list[str] = []
 
 
-def _why_not(checks: Mapping[str, Any]) -> str:
-    if not checks:
+def _report(answer: Any) -> _Report:
+    """A minion's answer; what is none is a problem."""
+    try:
+        return _Report.model_validate(answer)
+    except ValidationError:
+        return _Report(ready=False, problems=[shortened(str(answer))])
+
+
+def _is_catalogue(minion: str, told: Any) -> bool:
+    """Whether that can be built of; a minion that tells anything else builds nothing."""
+    try:
+        catalogue.parse(told)
+        return isinstance(told, dict) and {"bases", "services"} <= told.keys()
+    except CatalogueError as exc:
+        log.warning("minion %s builds nothing: %s", minion, shortened(str(exc)))
+        return False
+
+
+def _why_not(reports: Mapping[str, _Report]) -> str:
+    if not reports:
         return " none answers"
-    lines = []
-    for name, report in checks.items():
-        problems = report["problems"] if isinstance(report, dict) else [str(report)]
-        lines += [f"\n  {name}: {problem}" for problem in problems]
-    return "".join(lines)
+    return "".join(
+        f"\n  {name}: {problem}" for name, report in reports.items() for problem in report.problems
+    )

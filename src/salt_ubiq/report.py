@@ -11,6 +11,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal, get_args
 
+from pydantic import TypeAdapter
+
 Action = Literal["built", "up-to-date", "failed", "skipped"]
 
 
@@ -96,23 +98,9 @@ class Result:
         """
         The result that :meth:`to_dict` made ``plain`` of.
 
-        Keys that it doesn't know are left out. Raises ``ValueError``,
-        ``TypeError`` or ``KeyError`` for what isn't a result.
+        Keys that it doesn't know are left out. Raises ``ValueError`` for what isn't a result.
         """
-        known = {key: value for key, value in plain.items() if key in cls.__dataclass_fields__}
-        states = dict(known.get("states") or {})
-        if known["action"] not in get_args(Action):
-            raise ValueError(f"'{known['action']}' is no action")
-        return cls(
-            **{
-                **known,
-                "reasons": tuple(known.get("reasons") or ()),
-                "warnings": tuple(known.get("warnings") or ()),
-                "pushed": tuple(known.get("pushed") or ()),
-                "states": States(**{**states, "failed": tuple(states.get("failed") or ())}),
-                "duration": float(known.get("duration") or 0.0),
-            }
-        )
+        return _RESULT.validate_python({**plain})
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data, as the loader modules return it."""
@@ -123,6 +111,9 @@ class Result:
         plain["states"]["failed"] = list(self.states.failed)
         plain["duration"] = round(self.duration, 1)
         return plain
+
+
+_RESULT = TypeAdapter(Result)
 
 
 def table(results: Iterable[Result], elapsed: float | None = None) -> str:

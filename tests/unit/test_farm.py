@@ -163,11 +163,36 @@ def test_a_failure_skips_what_is_built_from_it_and_is_in_the_exit_status(build_a
 
 
 def test_what_differs_between_catalogues_is_said_before_anything_is_built(build_all):
-    mistaken = {"bases": {}, "services": {"web": {**service("nowhere")}}}
-    farmer = client(ONE, {"one": mistaken})
-    with pytest.raises(CatalogueError, match="nowhere"):
+    other = named(db={**service()})
+    other["services"]["db"]["repository"] = "ubiq/web"
+    farmer = client({"one": READY, "two": READY}, {"one": CATALOGUE, "two": other})
+    with pytest.raises(CatalogueError, match="ubiq/web:latest is also db's"):
         build_all(farmer)
     assert farmer.homes() == []
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        {"bases": {}, "services": {"web": service("nowhere")}},
+        {"bases": 3, "services": {}},
+        {"services": {}},
+        ["web"],
+        "a traceback",
+        None,
+    ],
+)
+def test_a_minion_that_tells_what_is_no_catalogue_builds_nothing(build_all, told):
+    farmer = client({"one": READY, "two": READY}, {"one": told, "two": CATALOGUE})
+    _, status = build_all(farmer)
+    assert status == 0
+    assert {home for _, home in farmer.homes()} == {"two"}
+
+
+@pytest.mark.parametrize("report", [{"ready": True, "cpus": 0}, {"ready": "?"}, [], {"cpus": 2}])
+def test_a_minion_whose_report_is_none_is_not_ready(build_all, report):
+    with pytest.raises(BuildError, match="no minion of 'b\\*' can build"):
+        build_all(client({"one": report}, {"one": CATALOGUE}))
 
 
 def test_the_run_is_recorded(build_all, tmp_path):

@@ -26,6 +26,7 @@ def executor(client, tick=lambda: None, **slots):
         [Minion(name, number, frozenset(NAMES)) for name, number in slots.items()],
         {name: f"ubiq_docker.build_{'base' if name == 'base' else 'service'}" for name in NAMES},
         {name: {"force": name == "web"} for name in NAMES},
+        {name: f"ubiq/{name}:latest" for name in NAMES},
         tick,
     )
 
@@ -94,7 +95,8 @@ def test_only_a_minion_that_knows_an_image_builds_it():
     client = FakeClient()
     knowing = [Minion("one", 1, frozenset({"web"})), Minion("other", 1, frozenset({"db"}))]
     functions = dict.fromkeys(NAMES, "ubiq_docker.build_service")
-    executing = MinionExecutor(client, knowing, functions, {name: {} for name in NAMES})
+    images = {name: f"ubiq/{name}:latest" for name in NAMES}
+    executing = MinionExecutor(client, knowing, functions, {name: {} for name in NAMES}, images)
     assert executing.start("db", 1, {})
     assert not executing.start("site", 1, {})
     assert client.homes() == [("db", "other")]
@@ -246,3 +248,36 @@ def test_closing_lets_go_of_the_bus():
     client = FakeClient()
     executor(client, one=1).close()
     assert client.is_destroyed
+
+
+@pytest.mark.parametrize(
+    ("returned", "told"),
+    [
+        ({**built("web"), "action": "eaten"}, "returned what is no result: action: "),
+        ({**built("web"), "duration": "long"}, "returned what is no result: duration: "),
+        ({"action": "built"}, "returned what is no result: name: "),
+        (built("db"), "returned the result of another image: db"),
+        ({**built("web"), "image": "else:1"}, "returned the result of another image: web"),
+        (["built"], "['built']"),
+        ("x" * 100_000, "(100000 letters)"),
+    ],
+)
+def test_a_return_that_can_not_be_believed_fails_that_image(returned, told):
+    executing = executor(FakeClient(returns={"web": returned}), one=1)
+    executing.start("web", 1, {})
+    (result,) = executing.wait(1)
+    assert (result.name, result.image, result.action) == ("web", "ubiq/web:latest", "failed")
+    assert told in result.error
+    assert len(result.error) < 3000
+
+
+@pytest.mark.parametrize(
+    "data", [{}, {"id": "one"}, {"id": 1, "jid": 2, "return": {}}, {"jid": "20260101000000"}, "x"]
+)
+def test_an_event_that_is_no_return_is_passed_over(data):
+    client = FakeClient(returns={"web": None})
+    executing = executor(client, one=1)
+    executing.start("web", 1, {})
+    client.events.append({"tag": "salt/job/20260101000000/ret/one", "data": data})
+    client.finish("one", "20260101000000", built("web"))
+    assert [*executing.wait(0.1), *executing.wait(0.1)] == [Result.from_dict(built("web"))]

@@ -162,7 +162,7 @@ def test_plain_data_of_another_version_is_understood():
         {"name": "web", "image": "web:1"},
         {"name": "web", "image": "web:1", "action": "eaten"},
         {"name": "web", "image": "web:1", "action": "built", "duration": "long"},
-        {"name": "web", "image": "web:1", "action": "built", "states": {"spots": 3}},
+        {"name": "web", "image": "web:1", "action": "built", "states": {"total": "many"}},
     ],
 )
 def test_what_is_not_a_result_is_refused(plain):

@@ -9,6 +9,9 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from pydantic import BaseModel, Field, ValidationError
+
+from salt_ubiq.errors import shortened
 from salt_ubiq.report import Result
 
 # Seconds between looks at whether minions still run what they were given, how long
@@ -65,6 +68,9 @@ class MinionExecutor:
     arguments
         for each image the keyword arguments of that function
 
+    images
+        for each image its ``repository:tag``
+
     tick
         called about once a second while it waits
 
@@ -78,12 +84,14 @@ class MinionExecutor:
         minions: Iterable[Minion],
         functions: Mapping[str, str],
         arguments: Mapping[str, Mapping[str, Any]],
+        images: Mapping[str, str],
         tick: Callable[[], None] = lambda: None,
     ) -> None:
         self._client = client
         self._minions = {minion.id: minion for minion in minions}
         self._functions = functions
         self._arguments = arguments
+        self._images = images
         self._tick = tick
         self._homes: dict[str, str] = {}
         self._looked = time.monotonic()
@@ -151,15 +159,31 @@ class MinionExecutor:
         event = self._client.event.get_event(
             wait=max(timeout, 0.01), tag="salt/job/", match_type="startswith", full=True
         )
-        if not event or "/ret/" not in event["tag"]:
-            return []
-        minion = self._minions.get(event["data"]["id"])
+        try:
+            returned = _Return.model_validate(event["data"] if event else {})
+        except ValidationError:
+            return []  # another kind of event, or what is none of Salt's
+        minion = self._minions.get(returned.id)
         for name, jid in list(minion.jobs.items()) if minion else ():
-            if minion and jid == event["data"]["jid"]:
+            if minion and jid == returned.jid:
                 minion.silent = 0
                 del minion.jobs[name]
-                return [_result(name, event["data"].get("return"))]
+                return [self._result(name, minion, returned.value)]
         return []
+
+    def _result(self, name: str, minion: Minion, returned: Any) -> Result:
+        """What a minion has returned of that image, as far as it can be believed."""
+        error = str(returned)
+        if isinstance(returned, Mapping):
+            try:
+                result = Result.from_dict(returned)
+            except (ValueError, TypeError, KeyError) as exc:
+                error = f"minion {minion.id} returned what is no result: {_first_line(exc)}"
+            else:
+                if (result.name, result.image) == (name, self._images[name]):
+                    return result
+                error = f"minion {minion.id} returned the result of another image: {result.name}"
+        return Result(name, self._images[name], "failed", error=shortened(error))
 
     def _look(self) -> list[Result]:
         """Ask the minions whether they still run their jobs; fail those that are lost."""
@@ -185,7 +209,7 @@ def _lost(minion: Minion, running: Any) -> list[Result]:
         gone = list(minion.jobs)
     else:
         minion.silent = 0
-        known = {job["jid"] for job in running}
+        known = {job.get("jid") for job in running if isinstance(job, Mapping)}
         error = f"minion {minion.id} lost the job"
         # It may be that the return is on its way: so it counts only the second time.
         gone = [name for name, jid in minion.jobs.items() if jid in minion.missing - known]
@@ -195,7 +219,17 @@ def _lost(minion: Minion, running: Any) -> list[Result]:
     return [Result(name=name, image="", action="failed", error=error) for name in gone]
 
 
-def _result(name: str, returned: Any) -> Result:
-    if isinstance(returned, Mapping) and "action" in returned:
-        return Result.from_dict(returned)
-    return Result(name=name, image="", action="failed", error=str(returned))
+class _Return(BaseModel):
+    """The data of a job's return on the master's bus."""
+
+    id: str
+    jid: str
+    value: Any = Field(alias="return")
+
+
+def _first_line(exc: Exception) -> str:
+    """Of pydantic's errors, the first with its place."""
+    if isinstance(exc, ValidationError):
+        error = exc.errors(include_url=False, include_input=False)[0]
+        return f"{':'.join(map(str, error['loc']))}: {error['msg']}"
+    return str(exc) or type(exc).__name__
