@@ -33,6 +33,7 @@ from salt_ubiq.catalogue import Bootstrap, Runtime
 from salt_ubiq.container import MountedSalt, Surroundings
 from salt_ubiq.engine import LABEL, Engine, ImageInfo
 from salt_ubiq.errors import BuildError, NameTaken
+from salt_ubiq.files import write
 from salt_ubiq.thin import Thin
 from salt_ubiq.workspace import Workspace
 
@@ -113,7 +114,7 @@ class RuntimeVolume:
             with self._workspace.lock("runtime", "waiting for the runtime that another makes"):
                 if not self._known():
                     self._make(any_image)
-                self._record.write_text(self._created() or "")
+                write(self._record, self._created() or "")
         return self.name
 
     @property

@@ -340,8 +340,8 @@ def test_an_unknown_key_is_a_mistake_at_every_level(declared, message):
 def test_without_a_near_match_the_known_keys_are_listed():
     (problem,) = mistakes({"images": {}})
     assert (
-        problem == "ubiq:images: unknown key; known are bases, defaults, pillar_keys, registry, "
-        "runtime, services"
+        problem == "ubiq:images: unknown key; known are bases, defaults, pillar_keys, "
+        "recipe_key, registry, runtime, secrets, services"
     )
 
 
