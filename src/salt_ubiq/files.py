@@ -39,11 +39,14 @@ def opened(path: Path, mode: str, **how: Any) -> IO[Any]:
 def write(path: Path, text: str) -> None:
     """Write a file in one piece or not at all, even if the machine dies."""
     new = path.with_name(f".{path.name}.{os.getpid()}")
-    with opened(new, "w") as handle:
-        handle.write(text)
-        handle.flush()
-        os.fsync(handle.fileno())
-    new.replace(path)
+    try:
+        with opened(new, "w") as handle:
+            handle.write(text)
+            handle.flush()
+            os.fsync(handle.fileno())
+        new.replace(path)
+    finally:
+        new.unlink(missing_ok=True)
 
 
 def _opener(name: str, flags: int) -> int:

@@ -216,7 +216,9 @@ def _looking(text: str, checksum: bool) -> Iterator[str]:
         yield from _assigned(line["key"], line["value"])
     for word in _WORD.findall(text):
         for plugin in _plugins():
-            yield from map(str, plugin.analyze_string(word))
+            for token in plugin.analyze_string(word):
+                # Some stop before its end.
+                yield from re.findall(rf"{re.escape(token)}[\w.-]*", word)
         for run in _RUN.findall(_HASH.sub(" ", word)):
             if _is_random(run, checksum):
                 yield run
