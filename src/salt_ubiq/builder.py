@@ -72,7 +72,7 @@ class Builder:
         self._pillar = pillar
         self.workspace = Workspace(opts["cachedir"])
         self._thin = Thin(self.workspace, opts)
-        self.sites = Sites(engine, self.workspace, self._thin, opts, pillar)
+        self.sites = Sites(engine, self.workspace, self._thin, opts, pillar, catalogue)
         self.recipes = Recipes(self.workspace)
         self.parents = Parents(self.workspace)
         self.run = run or new_run_id()
@@ -139,7 +139,7 @@ class Builder:
         since: float | None,
         started: float,
     ) -> Result:
-        with self.sites.logged(image.name, _pillar_of(image)) as site:
+        with self.sites.logged(image.name, _declared(image)) as site:
             old = self.engine.image(image.reference)
             if isinstance(image, Service) and image.keep_failed:
                 self.engine.remove_image(image.failed_reference)  # of an earlier failure
@@ -214,7 +214,7 @@ class Builder:
             return ["the image has no recipe: it was not built by this version of salt-ubiq"]
         old = self.recipes.load(found.recipe)
         try:
-            with self.sites.site(image.name, _pillar_of(image)) as site:
+            with self.sites.site(image.name, _declared(image)) as site:
                 recipe = self._recipe(image, old, site)
         except BuildError as exc:
             first, *more = str(exc).splitlines()
@@ -275,7 +275,7 @@ class Builder:
         found = self.engine.image(image.reference)
         if found is None:
             raise BuildError(f"{image.name}: there is no {image.reference}: build it first")
-        with self.sites.site(image.name, _pillar_of(image)) as site:
+        with self.sites.site(image.name, _declared(image)) as site:
             build = None
             if isinstance(image, Service):
                 build = self._sls_build(image, self._parent(image), site)
@@ -393,9 +393,11 @@ class Builder:
             ) from None
 
 
-def _pillar_of(image: Base | Service) -> Mapping[str, Any]:
-    """What it declares of pillar."""
-    return image.pillar if isinstance(image, Service) else {}
+def _declared(image: Base | Service) -> Mapping[str, Any]:
+    """What of its declaration may have secrets."""
+    return image.model_dump(
+        include={"pillar", "build", "buildargs", "config", "verify", "bootstrap"}
+    )
 
 
 @contextmanager

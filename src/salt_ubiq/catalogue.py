@@ -45,6 +45,7 @@ _REPOSITORY = re.compile(rf"(?:{_HOST}/)?{_COMPONENT}(?:/{_COMPONENT})*")
 _PREFIX = re.compile(rf"{_HOST}(?:/{_COMPONENT})*")
 _LONGEST_REPOSITORY = 255
 _LONGEST_NAME = 128  # files are named after it
+_SHORTEST_KEY = 16
 _LONGEST = 365 * 24 * 3600  # seconds
 _MOST_RETRIES = 1000
 _TAG = re.compile(r"\w[\w.-]{0,127}", re.ASCII)
@@ -389,7 +390,8 @@ class Catalogue:
     All images by name, bases before services.
 
     ``runtime`` is ``None`` where Salt is to run with each image's own Python,
-    ``registry`` where images go to that of their own repository.
+    ``registry`` where images go to that of their own repository, ``recipe_key`` where
+    digests of recipes have none. ``secrets`` are paths into pillar.
     """
 
     def __init__(
@@ -398,11 +400,15 @@ class Catalogue:
         runtime: Runtime | None,
         pillar_keys: Mapping[str, tuple[str, ...]] | None = None,
         registry: str | None = None,
+        secrets: tuple[str, ...] = (),
+        recipe_key: str | None = None,
     ) -> None:
         self._images = dict(images)
         self._by_reference = {reference: each for each in self for reference in each.references}
         self.runtime = runtime
         self.registry = registry
+        self.secrets = secrets
+        self.recipe_key = recipe_key
         self._pillar_keys = dict(pillar_keys or {})
 
     def __iter__(self) -> Iterator[Base | Service]:
@@ -495,11 +501,15 @@ def parse(data: object) -> Catalogue:
     if not isinstance(data, Mapping):
         raise CatalogueError([Problem(KEY, "write a mapping with the keys bases and services")])
     problems = _unknown_keys(
-        data, ("runtime", "registry", "pillar_keys", "defaults", *_MODELS), KEY
+        data,
+        ("runtime", "registry", "pillar_keys", "secrets", "recipe_key", "defaults", *_MODELS),
+        KEY,
     )
     runtime = _runtime(data.get("runtime"), problems)
     registry = _registry(data.get("registry"), problems)
     pillar_keys = _pillar_keys(_section(data, "pillar_keys", problems), problems)
+    secrets = _secrets(data.get("secrets"), problems)
+    recipe_key = _recipe_key(data.get("recipe_key"), problems)
     defaults = _section(data, "defaults", problems)
     usable = {key for model in _MODELS.values() for key in model.model_fields} - _IDENTITY
     problems += _unknown_keys(defaults, usable, f"{KEY}:defaults")
@@ -528,7 +538,7 @@ def parse(data: object) -> Catalogue:
     problems += _problems_of_names(list(images.values()), registry)
     if problems:
         raise CatalogueError(problems)
-    return Catalogue(images, runtime, pillar_keys, registry)
+    return Catalogue(images, runtime, pillar_keys, registry, secrets, recipe_key)
 
 
 def ad_hoc(repository: str, **declaration: Any) -> Service:
@@ -589,6 +599,30 @@ def _pillar_keys(
         except ValidationError as exc:
             problems += _translate(exc, f"{KEY}:pillar_keys:{mod}", Service)
     return keys
+
+
+def _secrets(declared: Any, problems: list[Problem]) -> tuple[str, ...]:
+    try:
+        paths = _NAMES.validate_python([] if declared is None else declared)
+    except ValidationError as exc:
+        problems += _translate(exc, f"{KEY}:secrets", Service)
+        return ()
+    for number, path in enumerate(paths):
+        if not all(path.split(":")):
+            message = f"'{path}' is not a path into pillar: write app:dsn, with : between keys"
+            problems.append(Problem(f"{KEY}:secrets:{number}", message))
+    return paths
+
+
+def _recipe_key(declared: Any, problems: list[Problem]) -> str | None:
+    if declared is None or (isinstance(declared, str) and len(declared) >= _SHORTEST_KEY):
+        return declared
+    message = (
+        f"write a text of at least {_SHORTEST_KEY} letters that nobody can guess, such as "
+        "`openssl rand -hex 32` prints"
+    )
+    problems.append(Problem(f"{KEY}:recipe_key", message))
+    return None
 
 
 def _section(data: Mapping[str, Any], key: str, problems: list[Problem]) -> Mapping[str, Any]:

@@ -118,11 +118,13 @@ def _recipe(base: Base, context: Path, site: Site, known: Mapping[str, str]) -> 
     text = (context / "Dockerfile").read_text()
     for reference in origins.read(text, base.buildargs).images:
         if base.bootstrap and reference == base.bootstrap.image:
-            parents[reference] = base.bootstrap.model_dump_json()  # its ID is this host's alone
+            # Its ID is this host's alone; of its mirror, a password is of no matter.
+            parents[reference] = site.clean(base.bootstrap.model_dump_json())
             continue
         found = site.engine.image(reference)
         parents[reference] = found.id if found else known.get(reference, "")
-    return recipe.of_base(base, parents, _hashes(context, base.dockerfile.rstrip("/")))
+    hashes = _hashes(context, base.dockerfile.rstrip("/"))
+    return recipe.of_base(base, parents, hashes, site.recipe_key)
 
 
 def _pull(base: Base, made_from: Origins, site: Site, anew: bool) -> None:
@@ -205,7 +207,7 @@ class _Progress:
             self._step = f"at step {step['number']}, {step['instruction'].strip()}"
             self._lines.clear()
             self._makes_layer = not step["instruction"].upper().startswith("FROM")
-            log.info("%s: %s", self._name, text.strip())
+            log.info("%s: %s", self._name, self._site.clean(text.strip()))
         elif layer := _LAYER.match(text):
             if self._makes_layer:
                 self._record_layers([*self._layers, layer["id"]])

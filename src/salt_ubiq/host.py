@@ -7,18 +7,22 @@ function's module, it executes it again, and the dunders are that loader's from 
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping, MutableMapping
 from dataclasses import dataclass
 from typing import Any
 
-from salt_ubiq import catalogue, pillar, readiness
+from salt_ubiq import catalogue, pillar, readiness, sensitive
 from salt_ubiq.builder import Builder
-from salt_ubiq.catalogue import Catalogue
+from salt_ubiq.catalogue import Catalogue, Service
 from salt_ubiq.engine import Engine
-from salt_ubiq.errors import PillarError
+from salt_ubiq.errors import CatalogueError, PillarError, Problem
 from salt_ubiq.outdated import Lookout
 from salt_ubiq.runs import Runs
+from salt_ubiq.site import redactor
 from salt_ubiq.workspace import Workspace
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -57,12 +61,41 @@ class Host:
         """
         errors = self.pillar.get("_errors")
         if errors:
-            raise PillarError("pillar does not render:\n" + "\n".join(errors))
+            why = "pillar does not render:\n" + "\n".join(errors)
+            raise PillarError(redactor(self.opts, self.pillar)(why))
         return self.pillar.get(catalogue.KEY) or self.opts.get(catalogue.KEY)
 
     def images(self) -> Catalogue:
         """The catalogue; raises :class:`CatalogueError` with all its mistakes."""
-        return catalogue.parse(self.declared)
+        try:
+            images = catalogue.parse(self.declared)
+        except CatalogueError as exc:
+            clean = redactor(self.opts, self.pillar)
+            problems = [Problem(clean(path), clean(message)) for path, message in exc.problems]
+            raise CatalogueError(problems) from None
+        self._warn_of_secrets(images)
+        return images
+
+    def catalogue(self) -> dict[str, Any]:
+        """The catalogue as plain data, to be seen by people: without secrets."""
+        images = self.images()
+        plain: dict[str, Any] = redactor(self.opts, self.pillar, images.secrets).plain(
+            images.to_dict()
+        )
+        return plain
+
+    def _warn_of_secrets(self, images: Catalogue) -> None:
+        """Of paths that lead nowhere: what they were meant for may be shown."""
+        services = (image for image in images if isinstance(image, Service))
+        pillars = [self.pillar, *(service.pillar for service in services)]
+        for path in images.secrets:
+            if all(sensitive.at(each, path) is None for each in pillars):
+                log.warning(
+                    "%s:secrets: there is no '%s' in this host's pillar, so nothing is hidden "
+                    "for it here",
+                    catalogue.KEY,
+                    path,
+                )
 
     def engine(self) -> Engine:
         """The engine that Salt's docker module would use."""

@@ -20,6 +20,7 @@ from salt_ubiq.catalogue import ImageConfig, Service
 from salt_ubiq.compiled import Compiled
 from salt_ubiq.engine import LABEL, ImageInfo
 from salt_ubiq.errors import StatesFailed
+from salt_ubiq.files import private_directory, write
 from salt_ubiq.recipe import Recipe, state_hashes
 from salt_ubiq.recipes import Recipes
 from salt_ubiq.site import Site
@@ -129,8 +130,7 @@ class SharedLayers:
         return built
 
     def _undo(self, recipe: Recipe) -> None:
-        self._undone.mkdir(exist_ok=True)
-        (self._undone / recipe.digest).touch()
+        write(private_directory(self._undone) / recipe.digest, "")
 
     def _is_undone(self, recipe: Recipe) -> bool:
         return (self._undone / recipe.digest).exists()

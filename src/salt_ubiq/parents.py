@@ -6,11 +6,11 @@ of each, and kept in the workspace.
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Callable, Collection
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from salt_ubiq.files import private_directory, write
 from salt_ubiq.finish import Residue
 from salt_ubiq.workspace import Workspace
 
@@ -27,8 +27,7 @@ class Parents:
     """The facts of images that have been built on in this workspace."""
 
     def __init__(self, workspace: Workspace) -> None:
-        self._path = workspace.path / "parents"
-        self._path.mkdir(exist_ok=True)
+        self._path = private_directory(workspace.path / "parents")
 
     def facts(self, image_id: str, salt: str, ask: Callable[[], Facts]) -> Facts:
         """
@@ -39,9 +38,7 @@ class Parents:
         """
         path = self._path / f"{image_id.partition(':')[2]}-{salt}.json"
         if not path.exists():
-            new = path.with_name(f".{path.name}.{os.getpid()}")
-            new.write_text(json.dumps(asdict(ask())))
-            new.rename(path)
+            write(path, json.dumps(asdict(ask())))
         known = json.loads(path.read_text())
         residue = {what: tuple(paths) for what, paths in known["residue"].items()}
         return Facts(known["grains"], Residue(**residue))

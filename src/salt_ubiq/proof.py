@@ -47,7 +47,7 @@ def prove(
     if image.verify:
         log.info("%s: carrying out its checks", image.name)
     ensured = runtime.ensure if runtime else None
-    found = verify(image, info.id, site.engine, site.slot.name, ensured, site.log_line)
+    found = verify(image, info.id, site.engine, site.slot.name, ensured, site.log_line, site.clean)
     failures = tuple(site.clean(failure) for failure in found)
     if build is None or not isinstance(image, Service) or not image.converged:
         return Proof(failures)

@@ -8,13 +8,14 @@ whether, and why, an image is not any more what is declared.
 from __future__ import annotations
 
 import hashlib
+import hmac
 import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from salt_ubiq.catalogue import Base, Service
+from salt_ubiq.catalogue import KEY, Base, Service
 from salt_ubiq.compiled import Compiled
 from salt_ubiq.errors import BuildError
 
@@ -51,6 +52,10 @@ class Recipe:
 
     salt
         the version of Salt
+
+    key
+        what its digest is made with, see :func:`digest_key`; a recipe without one has a
+        digest from which weak values can be guessed
     """
 
     parent: Hashes = field(default_factory=dict)
@@ -62,13 +67,15 @@ class Recipe:
     build: Hashes = field(default_factory=dict)
     buildargs: Hashes = field(default_factory=dict)
     salt: str = ""
+    key: str = field(default="", repr=False)
 
     @property
     def digest(self) -> str:
         """64 hexadecimal digits: the same for the same recipe, wherever it is made."""
         plain = self.to_dict()
-        ordered = {**plain, "states": list(plain["states"].items()), "format": _FORMAT}
-        return _hash(ordered)
+        key = bytes.fromhex(plain.pop("key"))
+        ordered = _json({**plain, "states": list(plain["states"].items()), "format": _FORMAT})
+        return hmac.digest(key, ordered, "sha256").hex() if key else _sha256(ordered)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data."""
@@ -79,12 +86,22 @@ class Recipe:
         return list(_changes(old, self))
 
 
+def digest_key(secret: str | None) -> str:
+    """
+    What recipes' digests are made with where the catalogue has that ``recipe_key``.
+
+    It stands in the records of recipes, so that they tell of another key.
+    """
+    return hmac.digest(secret.encode(), b"salt-ubiq recipe", "sha256").hex() if secret else ""
+
+
 def of_service(
     service: Service,
     parent_id: str,
     compiled: Compiled,
     salt: str,
     clean: Callable[[str], str],
+    key: str = "",
 ) -> Recipe:
     """
     The recipe of a service.
@@ -93,7 +110,10 @@ def of_service(
         the version of Salt
 
     clean
-        takes secrets out of the names of states
+        takes secrets out of the names of states, and of paths in pillar
+
+    key
+        what its digest is made with
 
     Raises :class:`~salt_ubiq.errors.BuildError` where the states do not compile.
     """
@@ -105,14 +125,15 @@ def of_service(
         mods=service.mods,
         states=state_hashes(compiled, clean),
         files=dict(sorted(compiled.files.items())),
-        pillar=dict(_leaves(compiled.pillar)),
+        pillar=_pillar_hashes(compiled.pillar, clean),
         config=_hashed(service.config.model_dump(mode="json", exclude_defaults=True)),
         build=_hashed({**_network(service), **service.build}),
         salt=salt,
+        key=key,
     )
 
 
-def of_base(base: Base, parents: Hashes, files: Hashes) -> Recipe:
+def of_base(base: Base, parents: Hashes, files: Hashes, key: str = "") -> Recipe:
     """
     The recipe of a base.
 
@@ -121,12 +142,16 @@ def of_base(base: Base, parents: Hashes, files: Hashes) -> Recipe:
 
     files
         the hashes of the files in its build context
+
+    key
+        what its digest is made with
     """
     return Recipe(
         parent=dict(parents),
         files=dict(sorted(files.items())),
         buildargs=_hashed(base.buildargs),
         build=_hashed(_network(base)),
+        key=key,
     )
 
 
@@ -157,6 +182,21 @@ def described(
     return f"{sls}: {state}.{fun} {line}"
 
 
+def _pillar_hashes(pillar: Mapping[str, Any], clean: Callable[[str], str]) -> dict[str, str]:
+    """Hashes of pillar's values by their paths; where a key is a secret, with its hash."""
+    hashes: dict[str, str] = {}
+    hidden: list[tuple[str, str]] = []
+    for path, value in _leaves(pillar):
+        shown = clean(path)
+        if shown == path:
+            hashes[path] = value
+        else:
+            hidden.append((shown, _hash([path, value])))
+    for number, (shown, value) in enumerate(hidden, 1):
+        hashes[f"{shown} ({number})"] = value
+    return hashes
+
+
 def _leaves(value: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[str, str]]:
     if isinstance(value, Mapping) and (value or not path):
         for key in sorted(value, key=str):
@@ -170,7 +210,15 @@ def _hashed(values: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _hash(value: Any) -> str:
-    return hashlib.sha256(json.dumps(value, sort_keys=True, default=str).encode()).hexdigest()
+    return _sha256(_json(value))
+
+
+def _json(value: Any) -> bytes:
+    return json.dumps(value, sort_keys=True, default=str).encode()
+
+
+def _sha256(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
 
 
 def _changes(old: Recipe, new: Recipe) -> Iterator[str]:
@@ -178,7 +226,7 @@ def _changes(old: Recipe, new: Recipe) -> Iterator[str]:
     What people changed. What follows from it they can't act on: a new parent, other
     mods and other pillar bring other states, and these bring other files.
     """
-    causes = [*_parent(old, new), *_mods(old, new), *_pillar(old, new)]
+    causes = [*_key(old, new), *_parent(old, new), *_mods(old, new), *_pillar(old, new)]
     states = [] if causes else [*_differences("states", old, new), *_order(old, new)]
     yield from causes
     yield from states
@@ -187,6 +235,12 @@ def _changes(old: Recipe, new: Recipe) -> Iterator[str]:
         yield from _differences(part, old, new)
     if old.salt != new.salt:
         yield f"Salt changed: {old.salt} to {new.salt}"
+
+
+def _key(old: Recipe, new: Recipe) -> Iterator[str]:
+    if old.key != new.key:
+        how = "changed" if old.key and new.key else "added" if new.key else "removed"
+        yield f"{KEY}:recipe_key {how}"
 
 
 def _parent(old: Recipe, new: Recipe) -> Iterator[str]:

@@ -6,11 +6,10 @@ only the digest, and an explanation needs the whole.
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Collection
 from contextlib import suppress
-from pathlib import Path
 
+from salt_ubiq.files import private_directory, write
 from salt_ubiq.recipe import Recipe
 from salt_ubiq.workspace import Workspace
 
@@ -19,20 +18,13 @@ class Recipes:
     """They are hashes only, and readable by their owner alone; with them, whose they are."""
 
     def __init__(self, workspace: Workspace) -> None:
-        self._path = workspace.path / "recipes"
-        self._images = self._path / "images"
-        self._images.mkdir(parents=True, exist_ok=True)
-        self._path.chmod(0o700)
+        self._path = private_directory(workspace.path / "recipes")
+        self._images = private_directory(self._path / "images")
 
     def save(self, recipe: Recipe, image_id: str) -> None:
         """Keep the recipe of an image that was built."""
-        self._write(self._path / f"{recipe.digest}.json", json.dumps(recipe.to_dict()))
-        self._write(self._images / image_id.partition(":")[2], recipe.digest)
-
-    def _write(self, path: Path, text: str) -> None:
-        new = path.with_name(f".{path.name}.{os.getpid()}")
-        new.write_text(text)
-        new.rename(path)
+        write(self._path / f"{recipe.digest}.json", json.dumps(recipe.to_dict()))
+        write(self._images / image_id.partition(":")[2], recipe.digest)
 
     @property
     def images(self) -> frozenset[str]:

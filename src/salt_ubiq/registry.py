@@ -20,6 +20,7 @@ from typing import Any, TypeVar
 from salt_ubiq.catalogue import Image
 from salt_ubiq.engine import Engine, ImageInfo
 from salt_ubiq.errors import AccessDenied, EngineError, RegistryError
+from salt_ubiq.files import opened, private_directory
 from salt_ubiq.redact import Redactor
 from salt_ubiq.workspace import Workspace
 
@@ -108,8 +109,7 @@ class Digests:
     """
 
     def __init__(self, workspace: Workspace) -> None:
-        self._path = workspace.path / "digests"
-        self._path.mkdir(parents=True, exist_ok=True)
+        self._path = private_directory(workspace.path / "digests")
 
     def of(self, image: ImageInfo) -> frozenset[str]:
         """Return the digests of an image."""
@@ -120,7 +120,7 @@ class Digests:
     def add(self, image_id: str, *digests: str) -> None:
         """Remember more digests of an image."""
         new = set(digests) - self._kept(image_id)
-        with (self._path / _hex(image_id)).open("a") as handle:
+        with opened(self._path / _hex(image_id), "a") as handle:
             handle.writelines(f"{digest}\n" for digest in sorted(new))
 
     def keep(self, image_ids: Collection[str]) -> None:
@@ -170,8 +170,7 @@ class Registry:
         self._attempts = attempts
         self._first_delay = first_delay
         self.digests = Digests(workspace)
-        self._names = workspace.path / "registry-names"
-        self._names.mkdir(exist_ok=True)
+        self._names = private_directory(workspace.path / "registry-names")
 
     def push(self, image: Image, note: Note = log.info) -> list[Pushed]:
         """

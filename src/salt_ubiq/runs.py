@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from salt_ubiq.errors import UbiqError, UnknownRun
+from salt_ubiq.files import opened, private_directory
 from salt_ubiq.report import Result, new_run_id, summary
 
 _SUFFIX = ".json"
@@ -92,9 +93,9 @@ class Runs:
         """Write the record of a run, in one piece or not at all, and return its file."""
         run = Run(run_id, started, finished, tuple(results), error)
         path = self._path(run_id)
-        self._directory.mkdir(parents=True, exist_ok=True)
+        private_directory(self._directory)
         new = path.with_name(f"{path.name}.new")
-        with new.open("w") as handle:
+        with opened(new, "w") as handle:
             json.dump(run.to_dict(), handle, indent=1)
             handle.flush()
             os.fsync(handle.fileno())

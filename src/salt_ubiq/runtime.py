@@ -33,6 +33,7 @@ from salt_ubiq.catalogue import Bootstrap, Runtime
 from salt_ubiq.container import MountedSalt, Surroundings
 from salt_ubiq.engine import LABEL, Engine, ImageInfo
 from salt_ubiq.errors import BuildError, NameTaken
+from salt_ubiq.files import write
 from salt_ubiq.thin import Thin
 from salt_ubiq.workspace import Workspace
 
@@ -119,7 +120,7 @@ class RuntimeVolume:
                 if not self._known():
                     if self._created() is None or not self._is_whole():
                         self._make()
-                    self._record.write_text(self._created() or "")
+                    write(self._record, self._created() or "")
         return self.name
 
     @property

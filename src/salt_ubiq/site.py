@@ -8,23 +8,48 @@ engine, is removed before another gets it.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Hashable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from types import MappingProxyType
 from typing import Any, TypeVar
 
 import salt.loader
 
+from salt_ubiq.catalogue import KEY, Catalogue
 from salt_ubiq.engine import Engine
-from salt_ubiq.errors import EngineError
+from salt_ubiq.errors import EngineError, UbiqError
+from salt_ubiq.files import opened
+from salt_ubiq.recipe import digest_key
 from salt_ubiq.redact import Redactor
+from salt_ubiq.registry import KEY as LOGINS
+from salt_ubiq.sensitive import secrets
 from salt_ubiq.thin import Thin
 from salt_ubiq.workspace import AT_WORK, PRIVATE, Slot, Workspace
 
 log = logging.getLogger(__name__)
 
 T = TypeVar("T")
+NOTHING: Mapping[str, Any] = MappingProxyType({})
+
+
+def redactor(
+    opts: Mapping[str, Any], pillar: Mapping[str, Any], named: Iterable[str] = ()
+) -> Redactor:
+    """What hides the secrets of ``__pillar__``, and of what builds take from ``__opts__``."""
+    config = {key: opts[key] for key in opts if key == KEY or str(key).endswith(LOGINS)}
+    return Redactor(pillar, config, named=named)
+
+
+@contextmanager
+def _without_secrets(clean: Redactor) -> Iterator[None]:
+    """Whatever goes wrong in here tells none of them."""
+    try:
+        yield
+    except UbiqError as exc:
+        exc.args = tuple(clean.plain(exc.args))
+        raise
 
 
 @dataclass(frozen=True)
@@ -34,7 +59,7 @@ class Site:
         Salt's ``__opts__``
 
     clean
-        takes pillar's secrets out of a text
+        takes pillar's secrets out of a text; it can learn more of them
 
     log_path
         of the build's log
@@ -44,16 +69,24 @@ class Site:
 
     known
         what was asked of Salt before, see :meth:`once`
+
+    secrets
+        paths into pillar whose values are secret, whatever they look like
+
+    recipe_key
+        what digests of recipes are made with
     """
 
     engine: Engine
     workspace: Workspace
     slot: Slot
     opts: Mapping[str, Any]
-    clean: Callable[[str], str]
+    clean: Redactor
     log_path: str
     log_line: Callable[[str], None]
     known: dict[Hashable, Any] = field(default_factory=dict)
+    secrets: tuple[str, ...] = ()
+    recipe_key: str = field(default="", repr=False)
 
     def once(self, key: Hashable, ask: Callable[[], T]) -> T:
         """What ``ask`` returns; all sites of one :class:`Sites` ask only once for each key."""
@@ -86,6 +119,9 @@ class Sites:
 
     opts, pillar
         Salt's ``__opts__`` and ``__pillar__``
+
+    catalogue
+        what they have declared
     """
 
     def __init__(
@@ -95,45 +131,57 @@ class Sites:
         thin: Thin,
         opts: Mapping[str, Any],
         pillar: Mapping[str, Any],
+        catalogue: Catalogue,
     ) -> None:
         self._engine = engine
         self._workspace = workspace
         self._thin = thin
         self._opts = opts
         self._pillar = pillar
+        self._secrets = catalogue.secrets
+        self._recipe_key = digest_key(catalogue.recipe_key)
         self._known: dict[Hashable, Any] = {}
 
+    @cached_property
+    def _redactor(self) -> Redactor:
+        return redactor(self._opts, self._pillar, self._secrets)
+
     @contextmanager
-    def site(self, image: str, pillar: Mapping[str, Any] = MappingProxyType({})) -> Iterator[Site]:
+    def site(self, image: str, declared: Mapping[str, Any] = NOTHING) -> Iterator[Site]:
         """
         A site for a while; nothing is in its slot, before and after.
 
         image
             the name of what is built there
 
-        pillar
-            what that declares, beside the minion's
+        declared
+            what that declares: pillar of its own, and what else may be secret
         """
         with self._workspace.lock(AT_WORK, shared=True), self._clean_slot() as slot:
             self._thin.provide_none(slot)
-            yield Site(
-                engine=self._engine,
-                workspace=self._workspace,
-                slot=slot,
-                opts=self._opts,
-                clean=Redactor(self._pillar, pillar),
-                log_path=str(self._workspace.log_of(image)),
-                log_line=lambda _: None,
-                known=self._known,
-            )
+            clean = self._redactor.copy()
+            clean.hide(secrets(declared) | secrets(declared.get("pillar"), self._secrets))
+            with _without_secrets(clean):
+                yield Site(
+                    engine=self._engine,
+                    workspace=self._workspace,
+                    slot=slot,
+                    opts=self._opts,
+                    clean=clean,
+                    log_path=str(self._workspace.log_of(image)),
+                    log_line=lambda _: None,
+                    known=self._known,
+                    secrets=self._secrets,
+                    recipe_key=self._recipe_key,
+                )
 
     @contextmanager
-    def logged(self, image: str, pillar: Mapping[str, Any]) -> Iterator[Site]:
+    def logged(self, image: str, declared: Mapping[str, Any]) -> Iterator[Site]:
         """A site whose log is kept, and where nothing is left of dead builds in any slot."""
         self.remove_leftovers()
         with (
-            self._workspace.log_of(image).open("w", buffering=1) as handle,
-            self.site(image, pillar) as site,
+            opened(self._workspace.log_of(image), "w", buffering=1) as handle,
+            self.site(image, declared) as site,
         ):
             yield replace(site, log_line=lambda line: print(site.clean(line), file=handle))
 

@@ -17,7 +17,7 @@ from typing import Any
 import salt.utils.url
 from packaging.specifiers import SpecifierSet
 
-from salt_ubiq import finish, pillar, recipe, saltcall
+from salt_ubiq import finish, pillar, recipe, saltcall, sensitive
 from salt_ubiq.catalogue import Service
 from salt_ubiq.compiled import Compiled, NoContainer
 from salt_ubiq.container import BuildClient, Surroundings
@@ -107,8 +107,10 @@ class SlsBuild:
         Raises :class:`~salt_ubiq.errors.BuildError` where they do not compile.
         """
         version = importlib.metadata.version("salt")
-        parent, clean = self._parent.id, self._site.clean
-        return recipe.of_service(self._service, parent, compiled, version, clean)
+        parent, site = self._parent.id, self._site
+        return recipe.of_service(
+            self._service, parent, compiled, version, site.clean, site.recipe_key
+        )
 
     def run(self, on: ImageInfo) -> Built:
         """
@@ -187,6 +189,11 @@ class SlsBuild:
         minions = site.once(
             ("pillar", self._parent.id), lambda: pillar.of_minion(grains, site.opts)
         )
+        # What minions and this image's grains see of pillar may not be the same.
+        found = site.once(
+            ("secrets", self._parent.id), lambda: sensitive.secrets(minions, site.secrets)
+        )
+        site.clean.hide(found)
         values = pillar.of_service(self._service, minions, self._pillar_keys)
         with pillar.root(values, site.slot) as opts:
             yield opts

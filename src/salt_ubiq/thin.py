@@ -15,6 +15,7 @@ from typing import Any
 import salt.utils.thin
 import salt.version
 
+from salt_ubiq.files import opened, private_directory
 from salt_ubiq.workspace import Slot, Workspace
 
 
@@ -41,16 +42,16 @@ class Thin:
 
     def provide_none(self, slot: Slot) -> None:
         """Keep ``docker.call`` from making a thin: the runtime has it."""
-        directory = self._workspace.path / "no-thin"
+        directory = private_directory(self._workspace.path / "no-thin")
         marks = {
             ".thin-gen-py-version": str(sys.version_info[0]),
             "version": salt.version.__version__,
             "thin.tgz": "",
         }
         with self._workspace.lock("no-thin"):
-            directory.mkdir(exist_ok=True)
             for name, text in marks.items():
-                (directory / name).write_text(text)
+                with opened(directory / name, "w") as handle:
+                    handle.write(text)
         _link(slot, directory)
 
 

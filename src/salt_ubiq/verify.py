@@ -43,6 +43,7 @@ def verify(
     name: str,
     runtime: Callable[[], str] | None,
     note: Callable[[str], None],
+    clean: Callable[[str], str] = str,
 ) -> list[str]:
     """
     Do all checks of an image; return what failed, for each check that did one sentence.
@@ -60,12 +61,15 @@ def verify(
     note
         called with lines for the log
 
+    clean
+        takes secrets out of a text, before it is cut
+
     Raises :class:`~salt_ubiq.errors.EngineError`.
     """
     if not image.verify:
         return []
     built = engine.existing(image_id)
-    return _Verification(image, built, engine, name, runtime, note).failures()
+    return _Verification(image, built, engine, name, runtime, note, clean).failures()
 
 
 class _Failed(Exception):
@@ -81,6 +85,7 @@ class _Verification:
         name: str,
         runtime: Callable[[], str] | None,
         note: Callable[[str], None],
+        clean: Callable[[str], str],
     ) -> None:
         self._image = image
         self._id, self._config = built.id, built.config
@@ -88,6 +93,7 @@ class _Verification:
         self._name = name
         self._runtime = runtime
         self._note = note
+        self._clean = clean
 
     def failures(self) -> list[str]:
         """Do the checks; in the order of the declaration, what failed."""
@@ -157,7 +163,7 @@ class _Verification:
             self._ask({**question, "timeout": check.timeout}, container)
 
     def _run(self, command: tuple[str, ...], timeout: float, container: str) -> None:
-        text = _written(command)
+        text = textwrap.shorten(self._clean(_written(command)), 100, placeholder=" …")
         self._start(text, container)
         if not _becomes(lambda: self._has_ended(container), timeout):
             raise _Failed(self._with_lines(f"{text}: not done after {timeout:g} s", container))
@@ -173,7 +179,7 @@ class _Verification:
             last = (self._engine.state(container)["Health"]["Log"] or [None])[-1]
             said = "its HEALTHCHECK has not ended once"
             if last:
-                lines = str(last["Output"]).splitlines()[-_LAST_LINES:]
+                lines = self._clean(str(last["Output"])).splitlines()[-_LAST_LINES:]
                 said = _indented(f"its HEALTHCHECK ends with {last['ExitCode']}", lines)
             raise _Failed(f"not healthy after {timeout:g} s: {said}")
 
@@ -235,7 +241,7 @@ class _Verification:
     def _lines(self, container: str, count: int) -> list[str]:
         if self._engine.state(container)["Status"] == "created":
             return []
-        return self._engine.last_lines(container, count)
+        return [self._clean(line) for line in self._engine.last_lines(container, count)]
 
 
 def _becomes(true: Callable[[], bool], timeout: float) -> bool:
@@ -258,10 +264,9 @@ def _has_healthcheck(config: Any) -> bool:
 
 
 def _written(command: tuple[str, ...]) -> str:
-    """A command as a person writes it, on one line."""
+    """A command as a person writes it."""
     is_shell = command[:2] == ("/bin/sh", "-c") and len(command) == 3
-    text = command[2] if is_shell else shlex.join(command)
-    return textwrap.shorten(text, 100, placeholder=" …")
+    return command[2] if is_shell else shlex.join(command)
 
 
 def _indented(sentence: str, lines: list[str]) -> str:

@@ -19,6 +19,8 @@ from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
 
+from salt_ubiq.files import opened, private_directory, write
+
 log = logging.getLogger(__name__)
 
 PRIVATE = "salt-ubiq.local/build"
@@ -74,7 +76,7 @@ class Slot:
 
     def record_layers(self, layers: Iterable[str]) -> None:
         """Set them, so that they are known even if this process is killed."""
-        (self.path / "layers").write_text("\n".join(layers))
+        write(self.path / "layers", "\n".join(layers))
 
     @contextmanager
     def temporary_files(self) -> Iterator[None]:
@@ -84,7 +86,7 @@ class Slot:
         Salt writes pillar there; what a killed process has left, :meth:`clean` finds.
         """
         directory, before = self.path / "tmp", tempfile.tempdir
-        directory.mkdir(mode=0o700, exist_ok=True)
+        private_directory(directory)
         tempfile.tempdir = str(directory)
         try:
             yield
@@ -97,15 +99,20 @@ class Slot:
             shutil.rmtree(directory, ignore_errors=True)
 
 
+def root(cachedir: str) -> Path:
+    """The directory of what builds keep on a host; all in it is for its owner alone."""
+    return private_directory(Path(cachedir) / "ubiq")
+
+
 class Workspace:
     """The directory of this host's builds."""
 
     def __init__(self, cachedir: str) -> None:
-        self.path = Path(cachedir) / "ubiq"
+        self.path = root(cachedir)
         self._slots = self.path / "slots"
         self._locks = self.path / "locks"
         for directory in (self._slots, self._locks, self.path / "logs"):
-            directory.mkdir(parents=True, exist_ok=True)
+            private_directory(directory)
         self.slot_prefix = f"salt-ubiq-{self._own_id()}-"
 
     def log_of(self, image: str) -> Path:
@@ -121,7 +128,7 @@ class Workspace:
             together with others who share it
         """
         how = fcntl.LOCK_SH if shared else fcntl.LOCK_EX
-        with self._lock_path(name).open("w") as handle:
+        with opened(self._lock_path(name), "w") as handle:
             if not _try_lock(handle.fileno(), how):
                 if waiting:
                     log.info("%s", waiting)
@@ -155,7 +162,8 @@ class Workspace:
     @contextmanager
     def _slot(self, number: int) -> Iterator[Slot | None]:
         path = self._slots / str(number)
-        (path / "cache").mkdir(parents=True, exist_ok=True)
+        private_directory(path)
+        private_directory(path / "cache")
         with _locked_if_free(path / "lock") as is_ours:
             yield Slot(f"{self.slot_prefix}{number}", path) if is_ours else None
 
@@ -164,9 +172,7 @@ class Workspace:
         path = self.path / "id"
         with self.lock("id"):
             if not path.exists():
-                new = path.with_suffix(".new")
-                new.write_text(uuid.uuid4().hex[:8])
-                new.rename(path)
+                write(path, uuid.uuid4().hex[:8])
             return path.read_text()
 
 
@@ -176,7 +182,7 @@ def _file_name(name: str) -> str:
 
 @contextmanager
 def _locked_if_free(path: Path) -> Iterator[bool]:
-    with path.open("w") as handle:
+    with opened(path, "w") as handle:
         yield _try_lock(handle.fileno())
 
 

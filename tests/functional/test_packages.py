@@ -18,6 +18,7 @@ from salt_ubiq import packages, runtime, saltcall
 from salt_ubiq.catalogue import Runtime
 from salt_ubiq.engine import Engine
 from salt_ubiq.errors import CallFailed, NoTools
+from salt_ubiq.redact import Redactor
 from salt_ubiq.runtime import RuntimeVolume
 from salt_ubiq.site import Site
 from salt_ubiq.thin import Thin
@@ -49,7 +50,7 @@ def salt_in(module_host, cachedir):
                 slot=slot,
                 opts=opts,
                 log_path="",
-                clean=lambda text: text.replace("geheim", "******"),
+                clean=Redactor({"password": "geheim"}),
                 log_line=print,
             )
             surroundings = runtime.surroundings(volume, None, {})

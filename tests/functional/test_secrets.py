@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import base64
 import io
 import json
 import logging
 import tarfile
 import tempfile
+import urllib.parse
 import uuid
 from pathlib import Path
 
@@ -34,11 +36,26 @@ FAILING = {
     "a state": "'echo {{ pillar['db']['password'] }} | tee /dev/stderr; exit 3':\n  cmd.run: []\n",
     "a file": "/srv/no/such/directory:\n  file.managed:\n    - contents_pillar: db:private_key\n",
     "the SLS": "/srv/x:\n  file.managed: {{ pillar['db']['password'] }}: [\n",
+    "other spellings": (
+        "show:\n  cmd.run:\n    - name: |\n        cat <<'EOF'\n"
+        "        {{ pillar['app']['motto'] }} {{ pillar['app']['greeting'] }}\n"
+        + "".join(
+            f"        {{{{ pillar['app']['dsn'] | {each} }}}}\n"
+            for each in ("json", "yaml_dquote", "quote", "urlencode", "base64_encode")
+        )
+        + "        EOF\n        exit 3\n"
+    ),
     "a template": (
         "/srv/x:\n  file.managed:\n    - template: jinja\n    - contents: |\n"
         "        {{ pillar['db']['password'] }}\n        {{ '{{ 1/0 }}' }}\n"
     ),
 }
+
+
+def spelled(text):
+    """A secret as templates write it."""
+    quoted = json.dumps(text)[1:-1]
+    return [text, quoted, urllib.parse.quote(text), base64.b64encode(text.encode()).decode()]
 
 
 class Everywhere:
@@ -52,7 +69,9 @@ class Everywhere:
         self.events = directory / "events"
         self.password = f"pw-{uuid.uuid4().hex}"
         self.key = [f"key-{uuid.uuid4().hex}" for _ in range(3)]
-        self.secrets = [self.password, *self.key]
+        self.in_url = f"p\"{uuid.uuid4().hex}'ä&"
+        self.motto = "correct horse battery"  # looks like nothing, and is named
+        self.secrets = [self.password, *self.key, self.motto, *spelled(self.in_url)]
 
     def declare(self, **more):
         service = {"repository": WEB, "base": "test-base", "mods": ["web"], "keep_failed": True}
@@ -63,7 +82,9 @@ class Everywhere:
                 "test-other": {**service, "repository": f"{IMAGES}other", "mods": ["web", "other"]},
             },
         }
-        pillar = {"db": {"password": self.password, "private_key": "\n".join(self.key)}}
+        app = {"dsn": f"pg://u:{self.in_url}@db/x", "motto": self.motto, "greeting": "hello"}
+        catalogue["secrets"] = ["app:motto"]
+        pillar = {"db": {"password": self.password, "private_key": "\n".join(self.key)}, "app": app}
         self.host.pillar({"ubiq": catalogue, **pillar})
 
     def hold_nothing(self, *texts):
@@ -73,6 +94,9 @@ class Everywhere:
         for path in [*self.host.cachedir.rglob("*"), *self.directory.rglob("*")]:
             if path.is_file() and self.host.pillar_root not in path.parents:
                 self._is_clean(path.read_bytes().decode("latin-1"), path)
+        for path in self._kept():
+            others = path.stat().st_mode & 0o077
+            assert not others, path
         workspace = (self.host.cachedir / "ubiq" / "id").read_text()
         for name in volume_names(self.engine):
             if workspace in name:
@@ -99,6 +123,15 @@ class Everywhere:
 
     def _has_secret(self, data):
         return any(secret.encode() in data for secret in self.secrets)
+
+    def _kept(self):
+        """All of the workspace but what Salt itself writes while it builds."""
+        workspace = self.host.cachedir / "ubiq"
+        for path in workspace.rglob("*"):
+            inside = path.relative_to(workspace).parts
+            if not path.is_symlink() and "cache" not in inside and inside[0] != "thin":
+                yield path
+        yield workspace
 
     def _of_images(self):
         for image in self.engine.images(all=True):
@@ -176,7 +209,9 @@ def test_a_secret_is_nowhere_else_when_the_build_fails(everywhere, what):
     result = everywhere.host.call("ubiq_docker.build_all", "test-web")["test-web"]
     assert result["action"] == "failed"
     plan = everywhere.host.call("ubiq_docker.plan")
-    everywhere.hold_nothing(result, plan, everywhere.host.call("ubiq_docker.logs", "test-web"))
+    log = everywhere.host.call("ubiq_docker.logs", "test-web")
+    everywhere.hold_nothing(result, plan, log)
+    assert what != "other spellings" or "hello" in result["error"]
     assert "/failed" in everywhere.events.read_text()
     assert f"kept as: {WEB}:failed" in result["error"]
     assert everywhere.files(f"{WEB}:failed") == (set() if what == "the SLS" else FILES)

@@ -340,8 +340,8 @@ def test_an_unknown_key_is_a_mistake_at_every_level(declared, message):
 def test_without_a_near_match_the_known_keys_are_listed():
     (problem,) = mistakes({"images": {}})
     assert (
-        problem == "ubiq:images: unknown key; known are bases, defaults, pillar_keys, registry, "
-        "runtime, services"
+        problem == "ubiq:images: unknown key; known are bases, defaults, pillar_keys, "
+        "recipe_key, registry, runtime, secrets, services"
     )
 
 
@@ -766,3 +766,40 @@ def test_a_name_too_long_for_a_file_is_refused():
     assert mistakes({"services": {name: service()}}) == [
         f"ubiq:services:{name}: a name has at most 128 letters"
     ]
+
+
+# Secrets
+
+
+def test_secrets_are_paths_into_pillar():
+    assert parse({"secrets": ["app:dsn", "motto"]}).secrets == ("app:dsn", "motto")
+    assert parse({"secrets": "app:dsn, motto"}).secrets == ("app:dsn", "motto")
+    assert parse({}).secrets == ()
+
+
+@pytest.mark.parametrize("path", ["app::dsn", ":app", "app:"])
+def test_what_is_no_path_is_refused(path):
+    assert mistakes({"secrets": ["motto", path]}) == [
+        f"ubiq:secrets:1: '{path}' is not a path into pillar: write app:dsn, with : between keys"
+    ]
+
+
+def test_secrets_are_not_a_mapping():
+    assert mistakes({"secrets": {"app": "dsn"}}) == ["ubiq:secrets: write a list, not a mapping"]
+
+
+def test_a_recipe_key_is_a_long_text():
+    assert parse({"recipe_key": "0123456789abcdef"}).recipe_key == "0123456789abcdef"
+    assert parse({}).recipe_key is None
+
+
+@pytest.mark.parametrize("key", ["geheim", "", 12345678901234567890, ["0123456789abcdef"], True])
+def test_a_recipe_key_that_can_be_guessed_is_refused_and_not_shown(key):
+    assert mistakes({"recipe_key": key}) == [
+        "ubiq:recipe_key: write a text of at least 16 letters that nobody can guess, such as "
+        "`openssl rand -hex 32` prints"
+    ]
+
+
+def test_the_plain_form_has_no_recipe_key():
+    assert "0123456789abcdef" not in str(parse({"recipe_key": "0123456789abcdef"}).to_dict())

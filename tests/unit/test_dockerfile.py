@@ -8,6 +8,7 @@ from salt_ubiq import dockerfile
 from salt_ubiq.catalogue import Base
 from salt_ubiq.engine import ImageInfo
 from salt_ubiq.errors import BuildError, EngineError
+from salt_ubiq.redact import Redactor
 from salt_ubiq.site import Site
 from salt_ubiq.workspace import Workspace
 
@@ -79,7 +80,7 @@ def site(engine, tmp_path):
     workspace, log = Workspace(str(tmp_path / "cache")), []
     with workspace.slot() as slot:
         yield Site(
-            engine=engine, workspace=workspace, slot=slot, opts={}, clean=str,
+            engine=engine, workspace=workspace, slot=slot, opts={}, clean=Redactor(),
             log_path="", log_line=log.append, known={"log": log},
         )  # fmt: skip
 

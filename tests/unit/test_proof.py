@@ -7,6 +7,7 @@ import pytest
 from salt_ubiq.catalogue import Base, Service
 from salt_ubiq.engine import ImageInfo
 from salt_ubiq.proof import Proof, prove
+from salt_ubiq.redact import Redactor
 from salt_ubiq.site import Site
 from salt_ubiq.workspace import Workspace
 
@@ -34,7 +35,7 @@ def proven(tmp_path):
     def run(image, build):
         with Workspace(str(tmp_path)).slot() as slot:
             site = Site(
-                engine=None, workspace=None, slot=slot, opts={}, clean=str,
+                engine=None, workspace=None, slot=slot, opts={}, clean=Redactor(),
                 log_path="", log_line=print,
             )  # fmt: skip
             return prove(image, INFO, build, site, None)

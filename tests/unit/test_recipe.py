@@ -1,5 +1,7 @@
 """What an image is made of, and what has changed in it."""
 
+import hashlib
+import json
 from dataclasses import replace
 
 import pytest
@@ -148,6 +150,84 @@ def test_a_recipe_has_no_value_of_pillar_and_no_secret_in_the_name_of_a_state():
     found = recipe.of_service(service(), "sha256:1", secret, "3008.3", clean)
     assert "hunter2" not in str(found.to_dict())
     assert "web: cmd.run login --password ******" in found.states
+
+
+def test_a_key_of_pillar_that_is_secret_is_in_no_recipe_and_still_counts():
+    def clean(text):
+        return text.replace("hunter2", "******").replace("hunter3", "******")
+
+    def of(pillar):
+        found = compiled(pillar={"users": pillar})
+        return recipe.of_service(service(), "sha256:1", found, "3008.3", clean)
+
+    one = of({"hunter2": 1, "hunter3": 1})
+    assert "hunter" not in str(one.to_dict())
+    assert len(one.pillar) == 2
+    assert of({"hunter2": 1, "hunter2hunter3": 1}).digest != one.digest
+    assert of({"hunter2": 2, "hunter3": 1}).changes_since(one) == [
+        "pillar users:****** (1) changed"
+    ]
+
+
+# Keys of digests
+
+KEY, OTHER = recipe.digest_key("k" * 16), recipe.digest_key("l" * 16)
+
+
+def keyed(key, new=COMPILED):
+    return recipe.of_service(service(), "sha256:1", new, "3008.3", str, key)
+
+
+def test_without_a_key_digests_are_as_they_have_been():
+    plain = made().to_dict()
+    del plain["key"]
+    plain = {**plain, "states": list(plain["states"].items()), "format": 2}
+    text = json.dumps(plain, sort_keys=True)
+    assert made().digest == hashlib.sha256(text.encode()).hexdigest()
+    assert recipe.digest_key(None) == recipe.digest_key("") == ""
+
+
+def test_who_has_the_key_has_the_same_digest_and_nobody_else():
+    assert keyed(KEY).digest == keyed(recipe.digest_key("k" * 16)).digest
+    assert len({keyed(key).digest for key in ("", KEY, OTHER)}) == 3
+    assert keyed(KEY, compiled(pillar={})).digest != keyed(KEY).digest
+
+
+def test_a_pin_can_not_be_guessed_from_a_digest_with_a_key():
+    """Without, whoever knows the rest of the recipe finds it by trying all."""
+
+    def found(key):
+        label = keyed(key, compiled(pillar={"door": "7351"})).digest
+        pins = (f"{number:04}" for number in range(7000, 8000))
+        return [pin for pin in pins if keyed("", compiled(pillar={"door": pin})).digest == label]
+
+    assert found("") == ["7351"]
+    assert found(KEY) == []
+
+
+def test_a_recipe_with_a_key_survives_being_kept_and_does_not_show_it():
+    one = keyed(KEY)
+    assert Recipe(**one.to_dict()).digest == one.digest
+    assert "k" * 16 not in str(one.to_dict())
+    assert KEY not in repr(one)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "told"), [(KEY, OTHER, "changed"), ("", KEY, "added"), (KEY, "", "removed")]
+)
+def test_another_key_is_a_reason_and_so_is_what_else_changed(old, new, told):
+    said = f"ubiq:recipe_key {told}"
+    assert keyed(new).changes_since(keyed(old)) == [said]
+    other = compiled(pillar={**COMPILED.pillar, "admin": {"x": 1}})
+    changes = keyed(new, other).changes_since(keyed(old))
+    assert changes[0] == said
+    assert "pillar admin:x added" in changes
+
+
+def test_a_base_has_a_key_too():
+    base = parse({"bases": {"small": {"repository": "small", "dockerfile": "/x"}}})["small"]
+    digests = {recipe.of_base(base, {}, {}, key).digest for key in ("", KEY, OTHER)}
+    assert len(digests) == 3
 
 
 def test_states_that_do_not_compile_are_an_error_that_says_why():

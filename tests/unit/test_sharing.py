@@ -13,6 +13,7 @@ from salt_ubiq.engine import RECIPE, ImageInfo
 from salt_ubiq.errors import StatesFailed
 from salt_ubiq.layers import REPOSITORY, SharedLayers
 from salt_ubiq.recipes import Recipes
+from salt_ubiq.redact import Redactor
 from salt_ubiq.report import States
 from salt_ubiq.site import Site
 from salt_ubiq.slsbuild import Built
@@ -72,7 +73,7 @@ class World:
 
     def layers(self, slot, since=None):
         site = Site(
-            engine=self.engine, workspace=self.workspace, slot=slot, opts={}, clean=str,
+            engine=self.engine, workspace=self.workspace, slot=slot, opts={}, clean=Redactor(),
             log_path="", log_line=self.log.append,
         )  # fmt: skip
         return SharedLayers(

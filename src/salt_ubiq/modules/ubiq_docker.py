@@ -67,7 +67,7 @@ def check():
 def catalogue():
     """
     Return the validated catalogue, defaults filled in:
-    ``{"bases": {name: …}, "services": {name: …}}``.
+    ``{"bases": {name: …}, "services": {name: …}}``. Secrets are hidden.
 
     Raises ``CommandExecutionError`` with all mistakes, each with its path.
 
@@ -78,7 +78,7 @@ def catalogue():
         salt-call --local ubiq_docker.catalogue
     """
     with _salt_errors():
-        return _host().images().to_dict()
+        return _host().catalogue()
 
 
 def build_base(name, force=False, refresh=False, push=False):

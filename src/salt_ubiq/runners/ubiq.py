@@ -249,8 +249,9 @@ def _on_minions(names, tgt, tgt_type, jobs, force, refresh, push):
 
 def _runs():
     from salt_ubiq.runs import Runs
+    from salt_ubiq.workspace import root
 
-    return Runs(pathlib.Path(__opts__["cachedir"], "ubiq", "runs"))
+    return Runs(root(__opts__["cachedir"]) / "runs")
 
 
 def _here(function, *args, **kwargs):
