@@ -292,7 +292,7 @@ class Builder:
         started = time.monotonic()
         try:
             return self.build(image, forced, since, push)
-        except UbiqError as exc:
+        except (UbiqError, OSError) as exc:
             failed = exc.failed if isinstance(exc, BuildError) else ()
             return Result(
                 name=image.name,

@@ -68,7 +68,7 @@ def build(base: Base, site: Site, run: str, anew: bool = False) -> Built:
         bootstrap.make(base.bootstrap, site.engine)
     log.info("%s: building %s", base.name, base.dockerfile)
     with _context(base, site) as context:
-        text = (context / "Dockerfile").read_text()
+        text = _text_of(base, context)
         made_from = origins.read(text, base.buildargs)
         _pull(base, made_from, site, anew)
         made_of = _recipe(base, context, site, {})
@@ -113,9 +113,18 @@ def recipe_of(base: Base, site: Site, known: Mapping[str, str]) -> Recipe:
         return _recipe(base, context, site, known)
 
 
+def _text_of(base: Base, context: Path) -> str:
+    try:
+        return (context / "Dockerfile").read_text(encoding="utf-8")
+    except UnicodeDecodeError as exc:
+        raise BuildError(
+            f"{base.where('dockerfile')}: its Dockerfile is not UTF-8: {exc}"
+        ) from None
+
+
 def _recipe(base: Base, context: Path, site: Site, known: Mapping[str, str]) -> Recipe:
     parents = {}
-    text = (context / "Dockerfile").read_text()
+    text = _text_of(base, context)
     for reference in origins.read(text, base.buildargs).images:
         if base.bootstrap and reference == base.bootstrap.image:
             # Its ID is this host's alone; of its mirror, a password is of no matter.
@@ -145,7 +154,7 @@ def _pull(base: Base, made_from: Origins, site: Site, anew: bool) -> None:
 def _hashes(context: Path, url: str) -> dict[str, str]:
     """The hash of every file of a build context that the engine is sent, by URL or path."""
     ignore = context / ".dockerignore"
-    patterns = ignore.read_text().splitlines() if ignore.is_file() else []
+    patterns = ignore.read_text(errors="surrogateescape").splitlines() if ignore.is_file() else []
     patterns = [line.strip() for line in patterns if line.strip() and not line.startswith("#")]
     hashes = {}
     for name in docker.utils.build.exclude_paths(str(context), patterns):

@@ -51,6 +51,10 @@ class UnknownImage(UbiqError):
         super().__init__(f"no image '{name}' in the catalogue{hint}")
 
 
+class WorkspaceError(UbiqError):
+    """What a host keeps of builds can't be written."""
+
+
 class UnknownRun(UbiqError):
     """A run that there is no record of."""
 

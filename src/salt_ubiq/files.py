@@ -1,14 +1,21 @@
 """
 Files and directories that are for their owner alone: all that a host keeps of builds.
+
+There is one way to write them, in one piece or not at all, never through a link, and one way to
+read them: what can't be read is as if it weren't there.
 """
 
 from __future__ import annotations
 
+import errno
 import os
+import shutil
 import stat
 from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any
+
+from salt_ubiq.errors import WorkspaceError
 
 _FILE, _DIRECTORY = 0o600, 0o700
 _OTHERS = 0o077
@@ -32,8 +39,17 @@ def private_directory(path: Path) -> Path:
 
 
 def opened(path: Path, mode: str, **how: Any) -> IO[Any]:
-    """Open a file for writing; others can't read it, even if they could before."""
-    return open(path, mode, opener=_opener, **how)
+    """
+    Open a file for writing; others can't read it, even if they could before.
+
+    Raises :class:`WorkspaceError` where something else is in its place.
+    """
+    try:
+        return open(path, mode, opener=_opener, **how)
+    except OSError as exc:
+        if exc.errno in (errno.ELOOP, errno.EISDIR, errno.ENXIO):
+            raise WorkspaceError(f"{path} has to be a file, and is none: remove it") from None
+        raise
 
 
 def write(path: Path, text: str) -> None:
@@ -44,13 +60,26 @@ def write(path: Path, text: str) -> None:
             handle.write(text)
             handle.flush()
             os.fsync(handle.fileno())
+        if path.is_dir() and not path.is_symlink():  # nobody but us has anything to put here
+            shutil.rmtree(path)
         new.replace(path)
     finally:
         new.unlink(missing_ok=True)
 
 
+def read(path: Path) -> str | None:
+    """What a file has in it, ``None`` where it is not there, or is no text."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+        with os.fdopen(descriptor, encoding="utf-8") as handle:
+            return handle.read()
+    except (OSError, ValueError):
+        return None
+
+
 def _opener(name: str, flags: int) -> int:
-    descriptor = os.open(name, flags, _FILE)
+    # O_NONBLOCK: where somebody has put a pipe, nobody may ever read it.
+    descriptor = os.open(name, flags | os.O_NOFOLLOW | os.O_NONBLOCK, _FILE)
     if stat.S_IMODE(os.fstat(descriptor).st_mode) & _OTHERS:
         os.fchmod(descriptor, _FILE)
     return descriptor

@@ -10,7 +10,9 @@ from collections.abc import Callable, Collection
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from salt_ubiq.files import private_directory, write
+from pydantic import TypeAdapter
+
+from salt_ubiq.files import private_directory, read, write
 from salt_ubiq.finish import Residue
 from salt_ubiq.workspace import Workspace
 
@@ -37,14 +39,25 @@ class Parents:
             which Salt says so: another may have other grains
         """
         path = self._path / f"{image_id.partition(':')[2]}-{salt}.json"
-        if not path.exists():
-            write(path, json.dumps(asdict(ask())))
-        known = json.loads(path.read_text())
-        residue = {what: tuple(paths) for what, paths in known["residue"].items()}
-        return Facts(known["grains"], Residue(**residue))
+        known = _parsed(read(path))
+        if known is None:
+            text = json.dumps(asdict(ask()))
+            write(path, text)
+            known = _FACTS.validate_json(text)
+        return known
 
     def keep(self, image_ids: Collection[str]) -> None:
         """Forget all other images."""
         for path in self._path.iterdir():
             if f"sha256:{path.name.lstrip('.').partition('-')[0]}" not in image_ids:
                 path.unlink(missing_ok=True)
+
+
+def _parsed(text: str | None) -> Facts | None:
+    try:
+        return _FACTS.validate_json(text) if text else None
+    except ValueError:
+        return None
+
+
+_FACTS = TypeAdapter(Facts)

@@ -9,7 +9,7 @@ import json
 from collections.abc import Collection
 from contextlib import suppress
 
-from salt_ubiq.files import private_directory, write
+from salt_ubiq.files import private_directory, read, write
 from salt_ubiq.recipe import Recipe
 from salt_ubiq.workspace import Workspace
 
@@ -33,8 +33,9 @@ class Recipes:
 
     def load(self, digest: str) -> Recipe | None:
         """Return the recipe of that digest, ``None`` where it was made elsewhere."""
-        with suppress(OSError, ValueError, TypeError):
-            return Recipe(**json.loads((self._path / f"{digest}.json").read_text()))
+        text = read(self._path / f"{digest}.json")
+        with suppress(ValueError, TypeError):
+            return Recipe(**json.loads(text)) if text else None
         return None
 
     def keep(self, image_ids: Collection[str]) -> None:
@@ -42,7 +43,7 @@ class Recipes:
         digests = set()
         for path in self._images.glob("[!.]*"):
             if f"sha256:{path.name}" in image_ids:
-                digests.add(path.read_text())
+                digests.add(read(path))
             else:
                 path.unlink(missing_ok=True)
         for path in self._path.glob("*.json"):

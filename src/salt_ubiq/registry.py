@@ -11,7 +11,7 @@ import logging
 import re
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import count
@@ -20,7 +20,7 @@ from typing import Any, TypeVar
 from salt_ubiq.catalogue import Image
 from salt_ubiq.engine import Engine, ImageInfo
 from salt_ubiq.errors import AccessDenied, EngineError, RegistryError
-from salt_ubiq.files import opened, private_directory
+from salt_ubiq.files import private_directory, read, write
 from salt_ubiq.redact import Redactor
 from salt_ubiq.workspace import Workspace
 
@@ -51,6 +51,8 @@ _PASSING = re.compile(
     r"|(?:status(?: code)?:?|HTTP) 5\d\d\b",
     re.IGNORECASE,
 )
+# What another attempt does not help, though the registry's own fault.
+_FULL = re.compile(r"\b507\b|insufficient storage|no space left", re.IGNORECASE)
 _HINTS = {
     "server gave HTTP response to HTTPS client": (
         "it has no TLS: give it a certificate, or name it under insecure-registries in the "
@@ -119,9 +121,9 @@ class Digests:
 
     def add(self, image_id: str, *digests: str) -> None:
         """Remember more digests of an image."""
-        new = set(digests) - self._kept(image_id)
-        with opened(self._path / _hex(image_id), "a") as handle:
-            handle.writelines(f"{digest}\n" for digest in sorted(new))
+        kept = self._kept(image_id)
+        if not kept.issuperset(digests):
+            write(self._path / _hex(image_id), "\n".join(sorted(kept.union(digests))))
 
     def keep(self, image_ids: Collection[str]) -> None:
         """Forget all other images."""
@@ -131,9 +133,7 @@ class Digests:
                 path.unlink(missing_ok=True)
 
     def _kept(self, image_id: str) -> frozenset[str]:
-        with suppress(FileNotFoundError):
-            return frozenset((self._path / _hex(image_id)).read_text().split())
-        return frozenset()
+        return frozenset((read(self._path / _hex(image_id)) or "").split())
 
 
 class Registry:
@@ -252,6 +252,8 @@ class Registry:
             digest = (message.get("aux") or {}).get("Digest", digest)
             words = [str(message[key]) for key in ("id", "status") if message.get(key)]
             line = ": ".join([reference, *words])
+            if "Retrying in" in line:
+                line = f"{reference}: a layer is not taken ({': '.join(words)})"
             if words and line not in told:
                 told.add(line)
                 note(line)
@@ -340,7 +342,8 @@ class _Place:
     def is_passing(self, exc: EngineError) -> bool:
         """Say whether another attempt may succeed."""
         message = self._message(exc)
-        return bool(_PASSING.search(message)) and not _DENIED.search(message)
+        lasting = _DENIED.search(message) or _FULL.search(message)
+        return bool(_PASSING.search(message)) and not lasting
 
     def error(self, exc: EngineError, attempts: int) -> RegistryError:
         """Return what to raise: which registry, why, and what to do."""
@@ -348,7 +351,9 @@ class _Place:
         if _DENIED.search(message):
             return AccessDenied(f"registry {host}: {reason}; {self._advice(host)}")
         hint = next((hint for said, hint in _HINTS.items() if said in message), "")
-        if self.is_passing(exc):
+        if _FULL.search(message):
+            hint = "it has no space left: remove images there, or give it more"
+        elif self.is_passing(exc):
             hint = f"{attempts} attempts failed: see whether it runs and can be reached"
         more = f"; {hint.format(host=host)}" if hint else ""
         return RegistryError(f"registry {host}: {reason}{more}")

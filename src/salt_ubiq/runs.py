@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from salt_ubiq.errors import UbiqError, UnknownRun
-from salt_ubiq.files import opened, private_directory
+from salt_ubiq.files import opened, private_directory, read
 from salt_ubiq.report import Result, new_run_id, summary
 
 _SUFFIX = ".json"
@@ -169,6 +169,6 @@ class Runs:
 
 def _read(path: Path) -> Run | None:
     try:
-        return Run.from_dict(json.loads(path.read_text()))
-    except (OSError, ValueError, TypeError, KeyError, AttributeError):
+        return Run.from_dict(json.loads(read(path) or ""))
+    except (ValueError, TypeError, KeyError, AttributeError):
         return None

@@ -33,7 +33,7 @@ from salt_ubiq.catalogue import Bootstrap, Runtime
 from salt_ubiq.container import MountedSalt, Surroundings
 from salt_ubiq.engine import LABEL, Engine, ImageInfo
 from salt_ubiq.errors import BuildError, NameTaken
-from salt_ubiq.files import write
+from salt_ubiq.files import read, write
 from salt_ubiq.thin import Thin
 from salt_ubiq.workspace import Workspace
 
@@ -133,7 +133,8 @@ class RuntimeVolume:
         return str(volume["CreatedAt"]) if volume else None
 
     def _known(self) -> bool:
-        return self._record.exists() and self._created() == self._record.read_text()
+        known = read(self._record)
+        return known is not None and self._created() == known
 
     def _is_whole(self) -> bool:
         """Look at a volume through a container of an empty image, which is never started."""

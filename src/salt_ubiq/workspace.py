@@ -10,6 +10,7 @@ from __future__ import annotations
 import fcntl
 import logging
 import os
+import re
 import shutil
 import tempfile
 import uuid
@@ -19,7 +20,7 @@ from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
 
-from salt_ubiq.files import opened, private_directory, write
+from salt_ubiq.files import opened, private_directory, read, write
 
 log = logging.getLogger(__name__)
 
@@ -71,8 +72,7 @@ class Slot:
     @property
     def layers(self) -> list[str]:
         """The IDs of the images that nobody needs if the build does not succeed, latest first."""
-        path = self.path / "layers"
-        return path.read_text().split()[::-1] if path.exists() else []
+        return (read(self.path / "layers") or "").split()[::-1]
 
     def record_layers(self, layers: Iterable[str]) -> None:
         """Set them, so that they are known even if this process is killed."""
@@ -171,9 +171,11 @@ class Workspace:
         """Eight random digits that tell this workspace's containers from another's."""
         path = self.path / "id"
         with self.lock("id"):
-            if not path.exists():
-                write(path, uuid.uuid4().hex[:8])
-            return path.read_text()
+            known = read(path)
+            if known is None or not re.fullmatch(r"[0-9a-f]{8}", known):
+                known = uuid.uuid4().hex[:8]
+                write(path, known)
+            return known
 
 
 def _file_name(name: str) -> str:

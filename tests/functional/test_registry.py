@@ -411,6 +411,14 @@ def test_a_missing_permission_is_not_tried_again(client_of, service, image_id):
     assert lines == []
 
 
+def test_a_registry_without_space_is_not_tried_again(client_of, service, image_id):
+    lines, full = [], errors("UNKNOWN", "unknown error")
+    told = pytest.raises(RegistryError, match="it has no space left: remove images there")
+    with answering(507, full) as host, told:
+        client_of(host).push(service(), lines.append)
+    assert lines == []
+
+
 def test_what_was_pushed_can_be_pulled(closed, client, engine, service, image_id):
     registry = client(closed, {closed.host: login()})
     registry.push(service())

@@ -24,6 +24,7 @@ try:
     from salt_ubiq import prune as _prune
     from salt_ubiq import readiness as _readiness
     from salt_ubiq.errors import UbiqError as _UbiqError
+    from salt_ubiq.files import read as _read
     from salt_ubiq.host import Host as _Host
     from salt_ubiq.progress import told as _told
     from salt_ubiq.workers.local import LocalExecutor as _LocalExecutor
@@ -539,10 +540,11 @@ def logs(name):
 
         salt-call --local ubiq_docker.logs moodle-web
     """
-    path = _host().workspace.log_of(_name(name))
-    if not path.exists():
+    with _salt_errors():
+        text = _read(_host().workspace.log_of(_name(name)))
+    if text is None:
         raise CommandExecutionError(f"no log of '{name}': it was not built on this host")
-    return path.read_text()
+    return text
 
 
 def runs(run=None, limit=10):
@@ -672,3 +674,6 @@ def _salt_errors():
         yield
     except _UbiqError as exc:
         raise CommandExecutionError(str(exc)) from None
+    except OSError as exc:  # a full disk, a file that is another's
+        place = f" {exc.filename}" if exc.filename else ""
+        raise CommandExecutionError(f"this host can't write or read{place}: {exc}") from None

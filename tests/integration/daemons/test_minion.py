@@ -33,7 +33,6 @@ def test_a_job_that_is_terminated_ends_its_builds(site, engine):
     container = until(lambda: engine.containers(filters={"label": "org.salt-ubiq.image=test-slow"}))
     (job,) = site.call("saltutil.running")
     site.call("saltutil.term_job", job["jid"])
-    until(lambda: not site.call("saltutil.running"), seconds=20)
-    names = [each["Id"] for each in engine.containers(all=True)]
-    assert container[0]["Id"] not in names
+    until(lambda: not site.call("saltutil.running"))
+    until(lambda: container[0]["Id"] not in [each["Id"] for each in engine.containers(all=True)])
     assert not engine.images(f"{IMAGES}slow")
