@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import io
 import json
 import logging
 import os
 import signal
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from textwrap import dedent
 from typing import Any
@@ -348,19 +350,16 @@ def image_of(engine: docker.APIClient, images: None) -> Any:
     return its reference.
     """
 
-    def build(dockerfile: str, name: str) -> str:
-        import io
+    return partial(image_with, engine)
 
-        reference = f"{IMAGES}{name}:latest"
-        messages = list(
-            engine.build(
-                fileobj=io.BytesIO(dockerfile.encode()), tag=reference, decode=True, rm=True
-            )
-        )
-        assert not any("error" in message for message in messages), messages[-3:]
-        return reference
 
-    return build
+def image_with(engine: docker.APIClient, dockerfile: str, name: str) -> str:
+    """Build an image from a Dockerfile's text; return its reference."""
+    reference = f"{IMAGES}{name}:latest"
+    file = io.BytesIO(dockerfile.encode())
+    messages = list(engine.build(fileobj=file, tag=reference, decode=True, rm=True))
+    assert not any("error" in message for message in messages), messages[-3:]
+    return reference
 
 
 @pytest.fixture

@@ -25,6 +25,8 @@ _PROGRAMS = ("dockerd", "ip", "setpriv", "slirp4netns", "unshare")
 _CLONE_NEWNS, _CLONE_NEWNET = 0x00020000, 0x40000000
 _PR_SET_PDEATHSIG = 1
 _SOCKET = "unix:///var/run/docker.sock"
+# No systemd is reached; and all containers of all engines would have one process's share of CPU.
+_OPTIONS = ("--exec-opt", "native.cgroupdriver=cgroupfs", "--cgroup-parent", "/")
 DATA = Path("/var/lib/docker")
 # What an engine, or a test, writes where any other on this machine would look.
 _OWN = ("/run", "/etc/docker", str(DATA))
@@ -67,7 +69,7 @@ def become() -> Dockerd:
     keeper.stdin.write(b"\n")
     keeper.stdin.flush()
     assert keeper.stdout.readline() == b"connected\n", "slirp4netns has failed"
-    return Dockerd(_SOCKET, Path("/run/docker.pid"), Path("/run/dockerd.log"))
+    return Dockerd(_SOCKET, Path("/run/docker.pid"), Path("/run/dockerd.log"), _OPTIONS)
 
 
 def _run(*command: str) -> None:

@@ -29,6 +29,7 @@ from tests.conftest import (
     REPOSITORY,
     Host,
     all_in_use,
+    image_with,
     images_of_tests,
     no_new_images,
     volume_names,
@@ -158,19 +159,25 @@ def latest_results(checkout):
 @pytest.fixture(scope="module")
 def with_pillar(built, engine, cachedir, grains, tmp_path_factory):
     """
-    ``with_pillar(name, mods, pillar)``: the reference of what a built image of the catalogue
-    becomes by its states with other pillar, made once.
+    ``with_pillar(name, mods, pillar, without)``: the reference of what a built image of the
+    catalogue, without a file that its states would leave alone, becomes by them with other
+    pillar; made once.
     """
     host = with_shipped(Host(tmp_path_factory.mktemp("with-pillar"), cachedir, grains))
     made = {}
 
-    def make(name, mods, pillar):
+    def make(name, mods, pillar, without=None):
         key = json.dumps([name, mods, pillar])
         if key not in made:
+            base = built[f"test-{name}"]["image"]
+            if without:
+                user = engine.inspect_image(base)["Config"]["User"]
+                text = f"FROM {base}\nUSER root\nRUN rm {without}\nUSER {user}\n"
+                base = image_with(engine, text, f"without-{len(made)}")
             made[key] = host.call(
                 "ubiq_docker.build_service",
                 f"{IMAGES}with-pillar-{len(made)}",
-                base=built[f"test-{name}"]["image"],
+                base=base,
                 mods=mods,
                 pillar=pillar,
             )

@@ -20,6 +20,7 @@ from tests.integration.shipped.conftest import SELENIUM_3
 from tests.waiting import eventually
 
 NETWORK = "salt-ubiq-test-grid"
+SERVER = "/opt/selenium/server.jar"
 OPTIONS = {"chrome": webdriver.ChromeOptions, "firefox": webdriver.FirefoxOptions}
 RED = (200, 30, 60)
 PAGE = """
@@ -111,9 +112,9 @@ def test_a_grid_opens_a_page(built, engine, started, browser, tmp_path):
 
 def test_a_grid_of_selenium_3_opens_a_page(with_pillar, engine, started, selenium_3):
     pillar = {"selenium": {**selenium_3, "max_sessions": 2}}
-    hub = with_pillar("selenium-hub", ["selenium.server", "selenium-hub"], pillar)
+    hub = with_pillar("selenium-hub", ["selenium.server", "selenium-hub"], pillar, SERVER)
     mods = ["selenium.server", "selenium.node", "selenium-node-chrome"]
-    node = with_pillar("selenium-node-chrome", mods, pillar)
+    node = with_pillar("selenium-node-chrome", mods, pillar, SERVER)
     title, picture, *_ = open_page(engine, started, hub, node, "chrome", "/wd/hub")
     assert title == "Served by another container"
     assert picture.getpixel((picture.width // 2, picture.height // 2)) == RED
@@ -140,5 +141,5 @@ def test_a_node_takes_hub_screen_and_sessions_from_its_surroundings(
 def test_a_server_with_another_hash_fails_the_build(with_pillar, selenium_3):
     wrong = {**selenium_3, "source_hash": f"sha512={'0' * 128}"}
     with pytest.raises(CommandExecutionError) as raised:
-        with_pillar("selenium-hub", ["selenium.server"], {"selenium": wrong})
+        with_pillar("selenium-hub", ["selenium.server"], {"selenium": wrong}, SERVER)
     assert "0" * 128 in str(raised.value)
