@@ -24,6 +24,7 @@ from salt_ubiq.sensitive import SHORTEST, secrets
 _HIDDEN = "******"
 # A shorter piece of a longer text's base64 is found in others, too.
 _SHORTEST_PIECE = 8
+_LONGEST_QUOTED = 8192
 _LINE_OF_BASE64 = 57  # bytes, in 76 letters
 
 
@@ -98,11 +99,12 @@ class Redactor:
 def spellings(secret: str) -> frozenset[str]:
     """All ways in which a secret is found in texts; with each of its lines, as by itself."""
     lines = {line.strip() for line in secret.splitlines()}
+    whole = {secret, secret.strip()}
+    # Of a very long text, the lines are enough, however it is quoted.
+    quoted = lines if len(lines) > 1 and len(secret) > _LONGEST_QUOTED else lines | whole
     found = {
-        spelling
-        for text in {secret, secret.strip(), *lines}
-        if len(text) >= SHORTEST
-        for spelling in (*_escaped(text), *_encoded(text))
+        *(each for text in quoted if len(text) >= SHORTEST for each in _escaped(text)),
+        *(each for text in lines | whole if len(text) >= SHORTEST for each in _encoded(text)),
     }
     return frozenset(spelling for spelling in found if len(spelling) >= SHORTEST)
 

@@ -55,6 +55,7 @@ _ABOUT = frozenset(
     "packages service services".split()
 )
 _VARIABLES = (["env"], ["var"], ["variable"])
+_OF_KEYS = frozenset("access aes api encryption hmac master session signing".split())
 _PUBLIC = frozenset({"public", "pub", "pubkey", "pubkeys", "authorized"})
 # Keys of values that look like nothing, and that everybody may see.
 _CHECKSUMS = re.compile(
@@ -62,7 +63,7 @@ _CHECKSUMS = re.compile(
     r"revision|commit|ref|uuid|keyid|etag"
 )
 
-_SAID = frozenset("true false none null yes no on off default".split())
+_SAID = frozenset("true false none null".split())
 _PATH = re.compile(
     r"(?:salt:/|~|/(?:app|bin|boot|data|dev|etc|home|lib|lib64|media|mnt|opt|proc|root|run|sbin|"
     r"srv|sys|tmp|usr|var))(?:/[\w.+@-]+)+/?"
@@ -70,24 +71,23 @@ _PATH = re.compile(
 _REFERENCE = re.compile(r"\$\{?\w+\}?|%\(\w+\)s|\{\{.*\}\}|<[\w -]+>", re.DOTALL)
 _PLAIN_WORD = re.compile(r"[A-Za-z]{1,10}")
 
-_PEM = re.compile(
-    r"-----BEGIN ([A-Z0-9 ]*PRIVATE KEY(?: BLOCK)?)-----(?:.*?-----END \1-----|.*)", re.S
-)
+_BODY = r"-----[^-]*(?:-(?!----)[^-]*)*(?:-----END \1-----)?"
+_PEM = re.compile(r"-----BEGIN ([A-Z0-9 ]*PRIVATE KEY(?: BLOCK)?)" + _BODY)
 _PUBLIC_PEM = re.compile(
     r"-----BEGIN ((?:TRUSTED |X509 )?CERTIFICATE(?: REQUEST)?|[A-Z0-9 ]*PUBLIC KEY(?: BLOCK)?|"
-    r"DH PARAMETERS|X509 CRL)-----.*?-----END \1-----|(?:ssh|ecdsa|sk)-[\w@.-]+ AAAA[\w+/=]+",
-    re.S,
+    rf"DH PARAMETERS|X509 CRL){_BODY}|(?:ssh|ecdsa|sk)-[\w@.-]{{1,64}} AAAA[\w+/=]+"
 )
-_URL_PASSWORD = re.compile(r"[a-z][a-z0-9+.-]*://[^\s/:@]*:([^\s/]+)@", re.I)
+_URL_PASSWORD = re.compile(r"[a-z][a-z0-9+.-]{0,30}://[^\s/:@]*:([^\s/]+)@", re.I)
 _CRYPT = re.compile(
     r"\$(?:1|2[abxy]?|5|6|7|y|gy|argon2\w*|pbkdf2[\w-]*|scrypt|apr1)\$[\w./$=,+-]{12,}"
 )
 _VARIABLE = re.compile(r"[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)*")
 _YAML_LINE = re.compile(
-    r"""^[\s-]*(?P<key>[\w-]+)["']?:[ \t]+["']?(?P<value>[^\s"']+)["']?[ \t]*$""", re.M
+    r"""^[ \t-]*(?P<key>[\w-]+)["']?:[ \t]+["']?(?P<value>[^\s"']+)["']?[ \t]*$""", re.M
 )
 _ASSIGNED = re.compile(
-    r"""(?P<key>[\w-]+)["'\]]?\s*=>?\s*(?:"(?P<one>[^"\n]+)"|'(?P<two>[^'\n]+)'|"""
+    r"""(?<![\w-])(?P<key>[\w-]{1,64})["'\]]?[ \t]*=>?[ \t]*"""
+    r"""(?:"(?P<one>[^"\n]+)"|'(?P<two>[^'\n]+)'|"""
     r"""(?P<bare>[^\s"'`;&,()<>{}\[\]]+)(?![\w(]))"""
 )
 _WORD = re.compile(r"[^\s\"'`<>(){}\[\],;]+")
@@ -100,6 +100,7 @@ _UUID = re.compile(r"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}", re.I)
 _MIXED, _MIXED_IN_LONG, _MIXED_OF_TWO = 0.4, 0.3, 0.2
 _LEAST_OF_TWO = 20
 _NUMBERED = re.compile(r"[A-Za-z]+\d{1,2}")
+_SHORTEST_TOKEN, _LONGEST_TOKEN = 10, 4096  # letters; with more, some patterns take long
 _REMEMBERED = 20_000  # values; the processes of parallel builds have them from the first
 # Of detect-secrets: those that tell by a keyword beside the value or by an address alone, and
 # those of which this module has more.
@@ -182,10 +183,8 @@ def _told_by(words: list[str]) -> _Key:
 
 def _names_key(words: list[str]) -> bool:
     """``key``, ``ssl_key``, ``api_keys``, ``SECRET_KEY_BASE``; not ``keys`` or ``keys_dir``."""
-    return words[-1] == "key" or any(
-        pair in (("api", "key"), ("api", "keys"), ("access", "keys"), ("signing", "keys"))
-        for pair in itertools.pairwise(words)
-    )
+    several = words[-1] == "keys" and not _OF_KEYS.isdisjoint(words)
+    return several or words[-1] == "key" or ("api", "key") in itertools.pairwise(words)
 
 
 @lru_cache(maxsize=_REMEMBERED)
@@ -205,23 +204,20 @@ def _looking(text: str, checksum: bool) -> Iterator[str]:
     text = _PUBLIC_PEM.sub(" ", _PEM.sub(" ", text))
     yield from _CRYPT.findall(text)
     for url in _URL_PASSWORD.finditer(text):
-        password = url[1]
-        if not _REFERENCE.fullmatch(password):
-            # One that is too short to be found in other texts goes with what is around it.
-            yield password if len(password) >= SHORTEST else url[0]
-            yield urllib.parse.unquote(password)
+        yield from _of_url(url[0], url[1])
     for match in _ASSIGNED.finditer(text):
         yield from _assigned(match["key"], match["one"] or match["two"] or match["bare"])
     for line in _YAML_LINE.finditer(text):
         yield from _assigned(line["key"], line["value"])
-    for word in _WORD.findall(text):
-        for plugin in _plugins():
-            for token in plugin.analyze_string(word):
-                # Some stop before its end.
-                yield from re.findall(rf"{re.escape(token)}[\w.-]*", word)
-        for run in _RUN.findall(_HASH.sub(" ", word)):
-            if _is_random(run, checksum):
-                yield run
+    for word in dict.fromkeys(_WORD.findall(text)):
+        yield from _tokens(word, checksum)
+
+
+def _of_url(beginning: str, password: str) -> Iterator[str]:
+    if not _REFERENCE.fullmatch(password):
+        # One that is too short to be found in other texts goes with what is around it.
+        yield password if len(password) >= SHORTEST else beginning
+        yield urllib.parse.unquote(password)
 
 
 def _assigned(key: str, value: str) -> Iterator[str]:
@@ -229,6 +225,16 @@ def _assigned(key: str, value: str) -> Iterator[str]:
     words = _words(key)
     if words != ["key"] and _told_by(words) is _Key.SECRET and _is_secret(value, _Key.SECRET):
         yield value
+
+
+def _tokens(word: str, checksum: bool) -> Iterator[str]:
+    for plugin in _plugins() if _SHORTEST_TOKEN <= len(word) <= _LONGEST_TOKEN else ():
+        for token in plugin.analyze_string(word):
+            # Some stop before its end.
+            yield from re.findall(rf"{re.escape(token)}[\w.-]*", word)
+    for run in _RUN.findall(_HASH.sub(" ", word)):
+        if _is_random(run, checksum):
+            yield run
 
 
 def _is_random(run: str, checksum: bool) -> bool:

@@ -129,7 +129,7 @@ class Everywhere:
         workspace = self.host.cachedir / "ubiq"
         for path in workspace.rglob("*"):
             inside = path.relative_to(workspace).parts
-            if not path.is_symlink() and "cache" not in inside and inside[0] != "thin":
+            if not path.is_symlink() and "cache" not in inside and "thin" not in inside[0]:
                 yield path
         yield workspace
 

@@ -117,6 +117,13 @@ def test_what_one_build_knows_another_does_not(sites):
         assert site.clean(SECRET) == SECRET
 
 
+def test_the_paths_of_secrets_are_none(sites):
+    declared = {"secrets": ["app:motto"]}
+    pillar = {"ubiq": declared, "app": {"motto": SECRET}}
+    with sites(declared, pillar, {"ubiq": declared}).site("web") as site:
+        assert site.clean("pillar app:motto changed") == "pillar app:motto changed"
+
+
 # Where they could get out
 
 

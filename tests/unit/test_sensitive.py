@@ -2,6 +2,7 @@
 
 import random
 import string
+import time
 
 import pytest
 import yaml
@@ -206,6 +207,17 @@ def test_a_value_that_is_named_is_secret_whatever_it_looks_like():
     assert secrets(pillar, ["app:users:0:pet", "app:set"]) == {"rabbit", "kitten"}
     assert secrets(pillar, ["app:no", "no:motto", "app:motto:x", "app:users:7"]) == set()
     assert at({1: {"x": 2}}, "1:x") == 2
+
+
+@pytest.mark.parametrize(
+    "piece",
+    "a|eyJ| |\n|a=|a='|http://|http://x:y|-----BEGIN CERTIFICATE-----\n|"
+    "-----BEGIN PRIVATE KEY-----\n|$6$|aB3|listen 80;\n|- a: ".split("|"),
+)
+def test_a_long_text_is_looked_at_in_linear_time(piece):
+    started = time.process_time()
+    secrets({"x": piece * (200_000 // len(piece))})
+    assert time.process_time() - started < 4
 
 
 def test_bytes_of_pillar_are_read_as_text():
