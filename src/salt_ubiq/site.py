@@ -152,7 +152,9 @@ class Sites:
 
     @cached_property
     def _redactor(self) -> Redactor:
-        return redactor(self._opts, self._pillar, self._secrets)
+        known = redactor(self._opts, self._pillar, self._secrets)
+        known.hide(secrets(self._engine.proxies))
+        return known
 
     @contextmanager
     def site(self, image: str, declared: Mapping[str, Any] = NOTHING) -> Iterator[Site]:

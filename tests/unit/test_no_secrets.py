@@ -23,9 +23,9 @@ INFO = ImageInfo("sha256:1", {"Cmd": ["web"]}, 1)
 class Engine:
     """Has one container, that has ended and printed ``says``."""
 
-    def __init__(self, says=(), fails=None):
+    def __init__(self, says=(), proxies=None):
         self.says = says
-        self.fails = fails
+        self.proxies = proxies or {}
 
     def remove_container(self, _):
         return False
@@ -107,6 +107,12 @@ def test_secrets_are_known_wherever_a_build_has_them_from(sites, catalogue, pill
             "recipe_key"
         )
         assert SECRET + SECRET not in site.clean(SECRET + SECRET)
+
+
+def test_the_password_of_a_proxy_is_known(sites):
+    proxies = {"http_proxy": f"http://user:{SECRET}@proxy.example.org:3128"}
+    with sites(engine=Engine(proxies=proxies)).site("web") as site:
+        assert site.clean(proxies["http_proxy"]) == "http://user:******@proxy.example.org:3128"
 
 
 def test_what_one_build_knows_another_does_not(sites):
