@@ -10,6 +10,7 @@ from __future__ import annotations
 import enum
 import itertools
 import re
+import string
 import urllib.parse
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cache, lru_cache
@@ -28,20 +29,20 @@ class _Key(enum.Enum):
 
     NOTHING = enum.auto()
     LIKELY = enum.auto()
-    """A secret, unless it is a plain word or a path."""
+    """A secret, unless it is a plain word, a path or the name of a host."""
     SECRET = enum.auto()
     """A secret, and all that is below."""
 
 
 # Words of keys. In some that are written as one, the telling word is at the end.
 _SECRET_WORDS = re.compile(
-    r"pass|pwd?|passphrases?|passcodes?|psk|secrets?|tokens?|cred|creds|credentials?|private|"
+    r"pass|pwd?|passphrases?|passcodes?|psk|secrets?|tokens?|cred|creds|credentials?|"
     r"apikeys?|privkey|jwts?|otp|bearer|"
-    r"\w*(?:passw(?:or)?ds?|passphrase|secret|token|apikey|secretkey|privatekey|credentials)|"
+    r"\w*(?:passw(?:or)?ds?|passphrase|secrets?|tokens?|apikeys?|secretkey|privatekey|credentials)|"
     r"(?:db|user|root|admin|bind|smtp|ldap|mysql|require|master)(?:pass|pwd?)"
 )
 _LIKELY_WORDS = re.compile(
-    r"auth|\w{3,}auth|authorization|dsn|certs?|certificates?|cookies?|salt|pin|webhook|sas|"
+    r"auth|\w{3,}auth|authorization|dsn|certs?|certificates?|cookies?|private|salt|pin|webhook|sas|"
     r"signature|nonce"
 )
 _LIKELY_PAIRS = re.compile(r"(?:database|db|connection|conn|broker|redis)_(?:ur[il]|string|str)$")
@@ -51,8 +52,8 @@ _ABOUT = frozenset(
     "algorithm algo size length len bits ttl timeout expiry expires lifetime age days hours "
     "seconds count limit policy enabled disabled required host hosts hostname port ports user "
     "username users domain domains group owner label title format version backend provider "
-    "plugin module driver issuer realm network networks address ip subnet repository package "
-    "packages service services".split()
+    "plugin module driver issuer realm network networks address ip subnet registry "
+    "registries repo repos repository package packages server servers service services".split()
 )
 _VARIABLES = (["env"], ["var"], ["variable"])
 _OF_KEYS = frozenset("access aes api encryption hmac master session signing".split())
@@ -69,6 +70,7 @@ _PATH = re.compile(
     r"srv|sys|tmp|usr|var))(?:/[\w.+@-]+)+/?"
 )
 _REFERENCE = re.compile(r"\$\{?\w+\}?|%\(\w+\)s|\{\{.*\}\}|<[\w -]+>", re.DOTALL)
+_HOST = re.compile(r"\.?[a-z0-9-]{1,20}(?:\.[a-z0-9-]{1,20})*\.[a-z]{2,10}")
 _PLAIN_WORD = re.compile(r"[A-Za-z]{1,10}")
 
 _BODY = r"-----[^-]*(?:-(?!----)[^-]*)*(?:-----END \1-----)?"
@@ -162,7 +164,7 @@ def _is_secret(text: str, told: _Key) -> bool:
         return False
     if _REFERENCE.fullmatch(text):
         return False
-    return told is _Key.SECRET or not _PLAIN_WORD.fullmatch(text)
+    return told is _Key.SECRET or not (_PLAIN_WORD.fullmatch(text) or _HOST.fullmatch(text))
 
 
 def _words(key: str) -> list[str]:
@@ -172,6 +174,7 @@ def _words(key: str) -> list[str]:
 
 
 def _told_by(words: list[str]) -> _Key:
+    words = [bare for word in words if (bare := word.rstrip(string.digits))]
     if not words or words[-1] in _ABOUT or not _PUBLIC.isdisjoint(words):
         return _Key.NOTHING
     if any(map(_SECRET_WORDS.fullmatch, words)) or _names_key(words):

@@ -69,7 +69,7 @@ def ordinary():
     "password passwd pwd db_pass DBPassword passphrase userpw requirepass secret SECRET_KEY_BASE "
     "clientSecret token authtoken api_key apikey API-KEY key ssl_key private creds credentials "
     "auth masterauth dsn database_url DATABASE_URL db-url connection_string cert ssl_cert cookie "
-    "cookies jwt salt otp psk".split(),
+    "cookies jwt salt otp psk password2 key_1 tokens2 user_tokens encryption_keys".split(),
 )
 def test_a_value_under_a_telling_key_is_secret(key):
     assert VALUE in secrets({"app": {key: VALUE}})
@@ -80,7 +80,7 @@ def test_a_value_under_a_telling_key_is_secret(key):
     "key",
     "user author authors passenger passengers compass bypass keyboard monkey keys_dir host "
     "tokenizer secretary certain concert salted_egg pinned public_key password_file password_env "
-    "token_ttl cookie_domain auth_type auth_method private_network ssl_cert_path "
+    "private_registry token_ttl cookie_domain auth_type auth_method private_network ssl_cert_path "
     "privately database_user url".split(),
 )
 def test_a_value_under_another_key_is_not(key):
@@ -95,7 +95,9 @@ def test_all_that_is_below_a_key_that_says_secret_is_secret():
 
 
 @pytest.mark.parametrize(
-    "value", ["ldap", "Basic", "/etc/ssl/certs/web.pem", "salt://web/cert.pem", "off", "abc"]
+    "value",
+    "ldap Basic /etc/ssl/certs/web.pem salt://web/cert.pem off abc web.example.org "
+    ".example.org".split(),
 )
 def test_plain_words_and_paths_under_a_key_that_may_say_secret_are_not(value):
     assert secrets({"auth": value, "cert": value, "cookie": [value]}) == set()
