@@ -19,9 +19,8 @@ from typing import Any
 
 from salt.utils.yamlencoding import yaml_dquote
 
-from salt_ubiq.sensitive import SHORTEST, secrets
+from salt_ubiq.sensitive import HIDDEN, SHORTEST, looking_secret, secrets
 
-_HIDDEN = "******"
 # A shorter piece of a longer text's base64 is found in others, too.
 _SHORTEST_PIECE = 8
 _LONGEST_QUOTED = 8192
@@ -70,14 +69,17 @@ class Redactor:
                 continue
             end = start + max(self._lengths_at(text, start), default=0)
             if end > start:
-                pieces += [text[done:start], _HIDDEN]
+                pieces += [text[done:start], HIDDEN]
                 done = end
         return "".join([*pieces, text[done:]])
 
     def plain(self, value: Any) -> Any:
-        """The same for all texts in plain data."""
+        """The same for all texts in plain data; keys stay unless they look like one."""
         if isinstance(value, Mapping):
-            return {self.plain(key): self.plain(below) for key, below in value.items()}
+            return {
+                self(key) if looking_secret(str(key)) else key: self.plain(below)
+                for key, below in value.items()
+            }
         if isinstance(value, list | tuple):
             return type(value)(map(self.plain, value))
         return self(value) if isinstance(value, str) else value

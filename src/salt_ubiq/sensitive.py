@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from detect_secrets.plugins.base import BasePlugin
     from detect_secrets.plugins.high_entropy_strings import HighEntropyStringsPlugin
 
+HIDDEN = "******"
+"""What is shown in the place of a secret."""
+
 SHORTEST = 4
 """Letters; a shorter value is found in any text."""
 
@@ -123,6 +126,11 @@ def secrets(values: Any, named: Iterable[str] = ()) -> frozenset[str]:
     for path in named:
         found.update(_below(at(values, path), _Key.SECRET))
     return frozenset(each for each in found if len(each) >= SHORTEST)
+
+
+def looking_secret(key: str) -> bool:
+    """Whether something in a key, or in the keys of a path, is a secret by its look."""
+    return bool(_by_look(key, checksum=True))
 
 
 def at(values: Any, path: str) -> Any:

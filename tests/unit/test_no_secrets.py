@@ -195,6 +195,13 @@ def test_the_catalogue_as_people_see_it_has_none():
     assert parse(shown)["web"].mods == ("web",)
 
 
+def test_a_password_that_is_a_name_leaves_the_catalogue_valid():
+    web = {**WEB, "repository": "u/moodle", "mods": ["moodle"], "config": {"exposed_ports": [5432]}}
+    pillar = {"ubiq": {"services": {"moodle": web}}, "password": "moodle", "pin": 5432}
+    shown = host(pillar).catalogue()
+    assert parse(shown)["moodle"].references == ("u/moodle:latest",)
+
+
 def test_mistakes_in_the_catalogue_tell_none():
     bad = {"repository": f"https://user:{SECRET}@registry.example.org/web"}
     with pytest.raises(CatalogueError) as caught:

@@ -147,8 +147,8 @@ def test_a_secret_that_was_learnt_later_and_is_longer_leaves_no_rest():
 
 def test_plain_data_is_cleaned_all_through():
     redact = Redactor({"password": "hunter2"})
-    assert redact.plain({"a": ["x hunter2", {"hunter2": 1}], "b": (None, True)}) == {
-        "a": [f"x {HIDDEN}", {HIDDEN: 1}],
+    assert redact.plain({"a": ["x hunter2", {"hunter2": "hunter2"}], "b": (None, True)}) == {
+        "a": [f"x {HIDDEN}", {"hunter2": HIDDEN}],
         "b": (None, True),
     }
 
