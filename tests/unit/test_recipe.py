@@ -195,7 +195,7 @@ def test_a_pin_can_not_be_guessed_from_a_digest_with_a_key():
 
     def found(key):
         label = keyed(key, compiled(pillar={"door": "7351"})).digest
-        pins = (f"{number:04}" for number in range(7000, 8000))
+        pins = (f"{number:04}" for number in range(7300, 7400))
         return [pin for pin in pins if keyed("", compiled(pillar={"door": pin})).digest == label]
 
     assert found("") == ["7351"]

@@ -218,8 +218,8 @@ def test_a_value_that_is_named_is_secret_whatever_it_looks_like():
 )
 def test_a_long_text_is_looked_at_in_linear_time(piece):
     started = time.process_time()
-    secrets({"x": piece * (200_000 // len(piece))})
-    assert time.process_time() - started < 4
+    secrets({"x": piece * (60_000 // len(piece))})
+    assert time.process_time() - started < 3
 
 
 def test_bytes_of_pillar_are_read_as_text():
