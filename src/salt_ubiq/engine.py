@@ -106,6 +106,12 @@ class Engine:
         except docker.errors.DockerException as exc:
             raise EngineError(_unreachable(self.address, exc)) from None
 
+    @property
+    def proxies(self) -> dict[str, str]:
+        """What the client's config has commands in containers know, as variables."""
+        configured = self.client._proxy_configs  # type: ignore[attr-defined] # its types leave it out
+        return dict(configured.get_environment())
+
     def version(self) -> dict[str, Any]:
         """Return the engine's own account: ``Version``, ``ApiVersion``, ``Arch``, …"""
         with _translated("ask the engine for its version"):

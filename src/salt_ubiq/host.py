@@ -24,6 +24,19 @@ from salt_ubiq.workspace import Workspace
 
 log = logging.getLogger(__name__)
 
+# Keys of images, and of their config, below which anything may stand.
+_FREE = (
+    "pillar",
+    "build",
+    "buildargs",
+    "bootstrap",
+    "verify",
+    "env",
+    "labels",
+    "cmd",
+    "entrypoint",
+)
+
 
 @dataclass(frozen=True)
 class Host:
@@ -79,9 +92,12 @@ class Host:
     def catalogue(self) -> dict[str, Any]:
         """The catalogue as plain data, to be seen by people: without secrets."""
         images = self.images()
-        plain: dict[str, Any] = redactor(self.opts, self.pillar, images.secrets).plain(
-            images.to_dict()
-        )
+        clean = redactor(self.opts, self.pillar, images.secrets)
+        plain = images.to_dict()
+        for image in (*plain["bases"].values(), *plain["services"].values()):
+            for part in (image, image.get("config", {})):
+                # Names, tags, ports and the like are what a run on minions needs as they are.
+                part |= {key: clean.plain(part[key]) for key in _FREE if key in part}
         return plain
 
     def _warn_of_secrets(self, images: Catalogue) -> None:

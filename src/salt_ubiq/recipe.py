@@ -18,6 +18,7 @@ from typing import Any
 from salt_ubiq.catalogue import KEY, Base, Service
 from salt_ubiq.compiled import Compiled
 from salt_ubiq.errors import BuildError
+from salt_ubiq.sensitive import HIDDEN, looking_secret
 
 # Of the recipes themselves: another one when what goes into them changes.
 _FORMAT = 2
@@ -110,7 +111,7 @@ def of_service(
         the version of Salt
 
     clean
-        takes secrets out of the names of states, and of paths in pillar
+        takes secrets out of the names of states
 
     key
         what its digest is made with
@@ -125,7 +126,7 @@ def of_service(
         mods=service.mods,
         states=state_hashes(compiled, clean),
         files=dict(sorted(compiled.files.items())),
-        pillar=_pillar_hashes(compiled.pillar, clean),
+        pillar=_pillar_hashes(compiled.pillar),
         config=_hashed(service.config.model_dump(mode="json", exclude_defaults=True)),
         build=_hashed({**_network(service), **service.build}),
         salt=salt,
@@ -182,16 +183,16 @@ def described(
     return f"{sls}: {state}.{fun} {line}"
 
 
-def _pillar_hashes(pillar: Mapping[str, Any], clean: Callable[[str], str]) -> dict[str, str]:
-    """Hashes of pillar's values by their paths; where a key is a secret, with its hash."""
+def _pillar_hashes(pillar: Mapping[str, Any]) -> dict[str, str]:
+    """Hashes of pillar's values by their paths; a key that looks like a secret is in its hash."""
     hashes: dict[str, str] = {}
     hidden: list[tuple[str, str]] = []
     for path, value in _leaves(pillar):
-        shown = clean(path)
-        if shown == path:
-            hashes[path] = value
-        else:
+        if looking_secret(path):
+            shown = ":".join(HIDDEN if looking_secret(key) else key for key in path.split(":"))
             hidden.append((shown, _hash([path, value])))
+        else:
+            hashes[path] = value
     for number, (shown, value) in enumerate(hidden, 1):
         hashes[f"{shown} ({number})"] = value
     return hashes

@@ -19,11 +19,11 @@ from typing import Any
 
 from salt.utils.yamlencoding import yaml_dquote
 
-from salt_ubiq.sensitive import SHORTEST, secrets
+from salt_ubiq.sensitive import HIDDEN, SHORTEST, looking_secret, secrets
 
-_HIDDEN = "******"
 # A shorter piece of a longer text's base64 is found in others, too.
 _SHORTEST_PIECE = 8
+_LONGEST_QUOTED = 8192
 _LINE_OF_BASE64 = 57  # bytes, in 76 letters
 
 
@@ -69,14 +69,17 @@ class Redactor:
                 continue
             end = start + max(self._lengths_at(text, start), default=0)
             if end > start:
-                pieces += [text[done:start], _HIDDEN]
+                pieces += [text[done:start], HIDDEN]
                 done = end
         return "".join([*pieces, text[done:]])
 
     def plain(self, value: Any) -> Any:
-        """The same for all texts in plain data."""
+        """The same for all texts in plain data; keys stay unless they look like one."""
         if isinstance(value, Mapping):
-            return {self.plain(key): self.plain(below) for key, below in value.items()}
+            return {
+                self(key) if looking_secret(str(key)) else key: self.plain(below)
+                for key, below in value.items()
+            }
         if isinstance(value, list | tuple):
             return type(value)(map(self.plain, value))
         return self(value) if isinstance(value, str) else value
@@ -98,11 +101,12 @@ class Redactor:
 def spellings(secret: str) -> frozenset[str]:
     """All ways in which a secret is found in texts; with each of its lines, as by itself."""
     lines = {line.strip() for line in secret.splitlines()}
+    whole = {secret, secret.strip()}
+    # Of a very long text, the lines are enough, however it is quoted.
+    quoted = lines if len(lines) > 1 and len(secret) > _LONGEST_QUOTED else lines | whole
     found = {
-        spelling
-        for text in {secret, secret.strip(), *lines}
-        if len(text) >= SHORTEST
-        for spelling in (*_escaped(text), *_encoded(text))
+        *(each for text in quoted if len(text) >= SHORTEST for each in _escaped(text)),
+        *(each for text in lines | whole if len(text) >= SHORTEST for each in _encoded(text)),
     }
     return frozenset(spelling for spelling in found if len(spelling) >= SHORTEST)
 

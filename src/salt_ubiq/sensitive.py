@@ -10,6 +10,7 @@ from __future__ import annotations
 import enum
 import itertools
 import re
+import string
 import urllib.parse
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cache, lru_cache
@@ -18,6 +19,9 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from detect_secrets.plugins.base import BasePlugin
     from detect_secrets.plugins.high_entropy_strings import HighEntropyStringsPlugin
+
+HIDDEN = "******"
+"""What is shown in the place of a secret."""
 
 SHORTEST = 4
 """Letters; a shorter value is found in any text."""
@@ -28,20 +32,20 @@ class _Key(enum.Enum):
 
     NOTHING = enum.auto()
     LIKELY = enum.auto()
-    """A secret, unless it is a plain word or a path."""
+    """A secret, unless it is a plain word, a path or the name of a host."""
     SECRET = enum.auto()
     """A secret, and all that is below."""
 
 
 # Words of keys. In some that are written as one, the telling word is at the end.
 _SECRET_WORDS = re.compile(
-    r"pass|pwd?|passphrases?|passcodes?|psk|secrets?|tokens?|cred|creds|credentials?|private|"
+    r"pass|pwd?|passphrases?|passcodes?|psk|secrets?|tokens?|cred|creds|credentials?|"
     r"apikeys?|privkey|jwts?|otp|bearer|"
-    r"\w*(?:passw(?:or)?ds?|passphrase|secret|token|apikey|secretkey|privatekey|credentials)|"
+    r"\w*(?:passw(?:or)?ds?|passphrase|secrets?|tokens?|apikeys?|secretkey|privatekey|credentials)|"
     r"(?:db|user|root|admin|bind|smtp|ldap|mysql|require|master)(?:pass|pwd?)"
 )
 _LIKELY_WORDS = re.compile(
-    r"auth|\w{3,}auth|authorization|dsn|certs?|certificates?|cookies?|salt|pin|webhook|sas|"
+    r"auth|\w{3,}auth|authorization|dsn|certs?|certificates?|cookies?|private|salt|pin|webhook|sas|"
     r"signature|nonce"
 )
 _LIKELY_PAIRS = re.compile(r"(?:database|db|connection|conn|broker|redis)_(?:ur[il]|string|str)$")
@@ -51,10 +55,11 @@ _ABOUT = frozenset(
     "algorithm algo size length len bits ttl timeout expiry expires lifetime age days hours "
     "seconds count limit policy enabled disabled required host hosts hostname port ports user "
     "username users domain domains group owner label title format version backend provider "
-    "plugin module driver issuer realm network networks address ip subnet repository package "
-    "packages service services".split()
+    "plugin module driver issuer realm network networks address ip subnet registry "
+    "registries repo repos repository package packages server servers service services".split()
 )
 _VARIABLES = (["env"], ["var"], ["variable"])
+_OF_KEYS = frozenset("access aes api encryption hmac master session signing".split())
 _PUBLIC = frozenset({"public", "pub", "pubkey", "pubkeys", "authorized"})
 # Keys of values that look like nothing, and that everybody may see.
 _CHECKSUMS = re.compile(
@@ -62,32 +67,32 @@ _CHECKSUMS = re.compile(
     r"revision|commit|ref|uuid|keyid|etag"
 )
 
-_SAID = frozenset("true false none null yes no on off default".split())
+_SAID = frozenset("true false none null".split())
 _PATH = re.compile(
     r"(?:salt:/|~|/(?:app|bin|boot|data|dev|etc|home|lib|lib64|media|mnt|opt|proc|root|run|sbin|"
     r"srv|sys|tmp|usr|var))(?:/[\w.+@-]+)+/?"
 )
 _REFERENCE = re.compile(r"\$\{?\w+\}?|%\(\w+\)s|\{\{.*\}\}|<[\w -]+>", re.DOTALL)
+_HOST = re.compile(r"\.?[a-z0-9-]{1,20}(?:\.[a-z0-9-]{1,20})*\.[a-z]{2,10}")
 _PLAIN_WORD = re.compile(r"[A-Za-z]{1,10}")
 
-_PEM = re.compile(
-    r"-----BEGIN ([A-Z0-9 ]*PRIVATE KEY(?: BLOCK)?)-----(?:.*?-----END \1-----|.*)", re.S
-)
+_BODY = r"-----[^-]*(?:-(?!----)[^-]*)*(?:-----END \1-----)?"
+_PEM = re.compile(r"-----BEGIN ([A-Z0-9 ]*PRIVATE KEY(?: BLOCK)?)" + _BODY)
 _PUBLIC_PEM = re.compile(
     r"-----BEGIN ((?:TRUSTED |X509 )?CERTIFICATE(?: REQUEST)?|[A-Z0-9 ]*PUBLIC KEY(?: BLOCK)?|"
-    r"DH PARAMETERS|X509 CRL)-----.*?-----END \1-----|(?:ssh|ecdsa|sk)-[\w@.-]+ AAAA[\w+/=]+",
-    re.S,
+    rf"DH PARAMETERS|X509 CRL){_BODY}|(?:ssh|ecdsa|sk)-[\w@.-]{{1,64}} AAAA[\w+/=]+"
 )
-_URL_PASSWORD = re.compile(r"[a-z][a-z0-9+.-]*://[^\s/:@]*:([^\s/]+)@", re.I)
+_URL_PASSWORD = re.compile(r"[a-z][a-z0-9+.-]{0,30}://[^\s/:@]*:([^\s/]+)@", re.I)
 _CRYPT = re.compile(
     r"\$(?:1|2[abxy]?|5|6|7|y|gy|argon2\w*|pbkdf2[\w-]*|scrypt|apr1)\$[\w./$=,+-]{12,}"
 )
 _VARIABLE = re.compile(r"[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)*")
 _YAML_LINE = re.compile(
-    r"""^[\s-]*(?P<key>[\w-]+)["']?:[ \t]+["']?(?P<value>[^\s"']+)["']?[ \t]*$""", re.M
+    r"""^[ \t-]*(?P<key>[\w-]+)["']?:[ \t]+["']?(?P<value>[^\s"']+)["']?[ \t]*$""", re.M
 )
 _ASSIGNED = re.compile(
-    r"""(?P<key>[\w-]+)["'\]]?\s*=>?\s*(?:"(?P<one>[^"\n]+)"|'(?P<two>[^'\n]+)'|"""
+    r"""(?<![\w-])(?P<key>[\w-]{1,64})["'\]]?[ \t]*=>?[ \t]*"""
+    r"""(?:"(?P<one>[^"\n]+)"|'(?P<two>[^'\n]+)'|"""
     r"""(?P<bare>[^\s"'`;&,()<>{}\[\]]+)(?![\w(]))"""
 )
 _WORD = re.compile(r"[^\s\"'`<>(){}\[\],;]+")
@@ -100,6 +105,7 @@ _UUID = re.compile(r"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}", re.I)
 _MIXED, _MIXED_IN_LONG, _MIXED_OF_TWO = 0.4, 0.3, 0.2
 _LEAST_OF_TWO = 20
 _NUMBERED = re.compile(r"[A-Za-z]+\d{1,2}")
+_SHORTEST_TOKEN, _LONGEST_TOKEN = 10, 4096  # letters; with more, some patterns take long
 _REMEMBERED = 20_000  # values; the processes of parallel builds have them from the first
 # Of detect-secrets: those that tell by a keyword beside the value or by an address alone, and
 # those of which this module has more.
@@ -120,6 +126,11 @@ def secrets(values: Any, named: Iterable[str] = ()) -> frozenset[str]:
     for path in named:
         found.update(_below(at(values, path), _Key.SECRET))
     return frozenset(each for each in found if len(each) >= SHORTEST)
+
+
+def looking_secret(key: str) -> bool:
+    """Whether something in a key, or in the keys of a path, is a secret by its look."""
+    return bool(_by_look(key, checksum=True))
 
 
 def at(values: Any, path: str) -> Any:
@@ -161,7 +172,7 @@ def _is_secret(text: str, told: _Key) -> bool:
         return False
     if _REFERENCE.fullmatch(text):
         return False
-    return told is _Key.SECRET or not _PLAIN_WORD.fullmatch(text)
+    return told is _Key.SECRET or not (_PLAIN_WORD.fullmatch(text) or _HOST.fullmatch(text))
 
 
 def _words(key: str) -> list[str]:
@@ -171,6 +182,7 @@ def _words(key: str) -> list[str]:
 
 
 def _told_by(words: list[str]) -> _Key:
+    words = [bare for word in words if (bare := word.rstrip(string.digits))]
     if not words or words[-1] in _ABOUT or not _PUBLIC.isdisjoint(words):
         return _Key.NOTHING
     if any(map(_SECRET_WORDS.fullmatch, words)) or _names_key(words):
@@ -182,10 +194,8 @@ def _told_by(words: list[str]) -> _Key:
 
 def _names_key(words: list[str]) -> bool:
     """``key``, ``ssl_key``, ``api_keys``, ``SECRET_KEY_BASE``; not ``keys`` or ``keys_dir``."""
-    return words[-1] == "key" or any(
-        pair in (("api", "key"), ("api", "keys"), ("access", "keys"), ("signing", "keys"))
-        for pair in itertools.pairwise(words)
-    )
+    several = words[-1] == "keys" and not _OF_KEYS.isdisjoint(words)
+    return several or words[-1] == "key" or ("api", "key") in itertools.pairwise(words)
 
 
 @lru_cache(maxsize=_REMEMBERED)
@@ -205,23 +215,20 @@ def _looking(text: str, checksum: bool) -> Iterator[str]:
     text = _PUBLIC_PEM.sub(" ", _PEM.sub(" ", text))
     yield from _CRYPT.findall(text)
     for url in _URL_PASSWORD.finditer(text):
-        password = url[1]
-        if not _REFERENCE.fullmatch(password):
-            # One that is too short to be found in other texts goes with what is around it.
-            yield password if len(password) >= SHORTEST else url[0]
-            yield urllib.parse.unquote(password)
+        yield from _of_url(url[0], url[1])
     for match in _ASSIGNED.finditer(text):
         yield from _assigned(match["key"], match["one"] or match["two"] or match["bare"])
     for line in _YAML_LINE.finditer(text):
         yield from _assigned(line["key"], line["value"])
-    for word in _WORD.findall(text):
-        for plugin in _plugins():
-            for token in plugin.analyze_string(word):
-                # Some stop before its end.
-                yield from re.findall(rf"{re.escape(token)}[\w.-]*", word)
-        for run in _RUN.findall(_HASH.sub(" ", word)):
-            if _is_random(run, checksum):
-                yield run
+    for word in dict.fromkeys(_WORD.findall(text)):
+        yield from _tokens(word, checksum)
+
+
+def _of_url(beginning: str, password: str) -> Iterator[str]:
+    if not _REFERENCE.fullmatch(password):
+        # One that is too short to be found in other texts goes with what is around it.
+        yield password if len(password) >= SHORTEST else beginning
+        yield urllib.parse.unquote(password)
 
 
 def _assigned(key: str, value: str) -> Iterator[str]:
@@ -229,6 +236,16 @@ def _assigned(key: str, value: str) -> Iterator[str]:
     words = _words(key)
     if words != ["key"] and _told_by(words) is _Key.SECRET and _is_secret(value, _Key.SECRET):
         yield value
+
+
+def _tokens(word: str, checksum: bool) -> Iterator[str]:
+    for plugin in _plugins() if _SHORTEST_TOKEN <= len(word) <= _LONGEST_TOKEN else ():
+        for token in plugin.analyze_string(word):
+            # Some stop before its end.
+            yield from re.findall(rf"{re.escape(token)}[\w.-]*", word)
+    for run in _RUN.findall(_HASH.sub(" ", word)):
+        if _is_random(run, checksum):
+            yield run
 
 
 def _is_random(run: str, checksum: bool) -> bool:

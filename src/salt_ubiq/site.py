@@ -39,7 +39,15 @@ def redactor(
 ) -> Redactor:
     """What hides the secrets of ``__pillar__``, and of what builds take from ``__opts__``."""
     config = {key: opts[key] for key in opts if key == KEY or str(key).endswith(LOGINS)}
-    return Redactor(pillar, config, named=named)
+    return Redactor(_without_names(pillar), _without_names(config), named=named)
+
+
+def _without_names(values: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The catalogue says under ``secrets`` where they are: no value there is one."""
+    catalogue = values.get(KEY)
+    if not isinstance(catalogue, Mapping):
+        return values
+    return {**values, KEY: {key: catalogue[key] for key in catalogue if key != "secrets"}}
 
 
 @contextmanager
@@ -144,7 +152,9 @@ class Sites:
 
     @cached_property
     def _redactor(self) -> Redactor:
-        return redactor(self._opts, self._pillar, self._secrets)
+        known = redactor(self._opts, self._pillar, self._secrets)
+        known.hide(secrets(self._engine.proxies))
+        return known
 
     @contextmanager
     def site(self, image: str, declared: Mapping[str, Any] = NOTHING) -> Iterator[Site]:

@@ -129,7 +129,7 @@ class Everywhere:
         workspace = self.host.cachedir / "ubiq"
         for path in workspace.rglob("*"):
             inside = path.relative_to(workspace).parts
-            if not path.is_symlink() and "cache" not in inside and inside[0] != "thin":
+            if not path.is_symlink() and "cache" not in inside and "thin" not in inside[0]:
                 yield path
         yield workspace
 
@@ -231,3 +231,27 @@ def test_a_secret_is_nowhere_else_when_a_check_prints_it(everywhere):
     everywhere.host.call("ubiq_docker.build_service", "test-web")
     everywhere.declare(verify=[{"cmd": "cat /srv/secret; exit 1"}])
     everywhere.hold_nothing(everywhere.host.call("ubiq_docker.verify", "test-web"))
+
+
+def test_another_recipe_key_is_a_reason_and_is_nowhere(everywhere, engine):
+    host = everywhere.host
+    declared = {"repository": WEB, "base": f"{IMAGES}debian-python:12", "mods": ["other"]}
+    keys = [uuid.uuid4().hex for _ in range(2)]
+    everywhere.secrets += keys
+    seen = {}
+    for key in (None, *keys, keys[0]):
+        catalogue = {"services": {"test-web": declared}, **({"recipe_key": key} if key else {})}
+        host.pillar({"ubiq": catalogue, "pin": 7351})
+        (step,) = host.call("ubiq_docker.plan")
+        result = host.call("ubiq_docker.build_service", "test-web")
+        again = host.call("ubiq_docker.build_service", "test-web")
+        everywhere.hold_nothing(step, result, host.call("ubiq_docker.catalogue"))
+        label = engine.inspect_image(result["id"])["Config"]["Labels"]["org.salt-ubiq.recipe"]
+        assert seen.setdefault(key, label) == label
+        assert (result["action"], again["action"]) == ("built", "up-to-date")
+        assert step["reasons"] == [
+            "no image"
+            if key is None
+            else f"ubiq:recipe_key {'added' if len(seen) == 2 else 'changed'}"
+        ]
+    assert len(set(seen.values())) == 3

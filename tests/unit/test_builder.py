@@ -1,6 +1,7 @@
 """What can be said of building without an engine."""
 
 import multiprocessing
+from typing import ClassVar
 
 import pytest
 
@@ -12,6 +13,8 @@ from salt_ubiq.workspace import Workspace
 
 class EngineThatTriesAnotherWorkspace:
     """Asked for an image, that is in the middle of a build, it sees whether others can start."""
+
+    proxies: ClassVar[dict[str, str]] = {}
 
     def __init__(self, cachedir):
         self._cachedir = str(cachedir)

@@ -23,9 +23,9 @@ INFO = ImageInfo("sha256:1", {"Cmd": ["web"]}, 1)
 class Engine:
     """Has one container, that has ended and printed ``says``."""
 
-    def __init__(self, says=(), fails=None):
+    def __init__(self, says=(), proxies=None):
         self.says = says
-        self.fails = fails
+        self.proxies = proxies or {}
 
     def remove_container(self, _):
         return False
@@ -109,12 +109,25 @@ def test_secrets_are_known_wherever_a_build_has_them_from(sites, catalogue, pill
         assert SECRET + SECRET not in site.clean(SECRET + SECRET)
 
 
+def test_the_password_of_a_proxy_is_known(sites):
+    proxies = {"http_proxy": f"http://user:{SECRET}@proxy.example.org:3128"}
+    with sites(engine=Engine(proxies=proxies)).site("web") as site:
+        assert site.clean(proxies["http_proxy"]) == "http://user:******@proxy.example.org:3128"
+
+
 def test_what_one_build_knows_another_does_not(sites):
     made = sites()
     with made.site("web", {"pillar": {"password": SECRET}}):
         pass
     with made.site("db") as site:
         assert site.clean(SECRET) == SECRET
+
+
+def test_the_paths_of_secrets_are_none(sites):
+    declared = {"secrets": ["app:motto"]}
+    pillar = {"ubiq": declared, "app": {"motto": SECRET}}
+    with sites(declared, pillar, {"ubiq": declared}).site("web") as site:
+        assert site.clean("pillar app:motto changed") == "pillar app:motto changed"
 
 
 # Where they could get out
@@ -180,6 +193,13 @@ def test_the_catalogue_as_people_see_it_has_none():
     assert shown["services"]["web"]["pillar"] == {"db": {"password": "******"}}
     assert shown["services"]["web"]["config"]["cmd"] == ["x", "******"]
     assert parse(shown)["web"].mods == ("web",)
+
+
+def test_a_password_that_is_a_name_leaves_the_catalogue_valid():
+    web = {**WEB, "repository": "u/moodle", "mods": ["moodle"], "config": {"exposed_ports": [5432]}}
+    pillar = {"ubiq": {"services": {"moodle": web}}, "password": "moodle", "pin": 5432}
+    shown = host(pillar).catalogue()
+    assert parse(shown)["moodle"].references == ("u/moodle:latest",)
 
 
 def test_mistakes_in_the_catalogue_tell_none():

@@ -2,6 +2,7 @@
 
 import random
 import string
+import time
 
 import pytest
 import yaml
@@ -68,7 +69,7 @@ def ordinary():
     "password passwd pwd db_pass DBPassword passphrase userpw requirepass secret SECRET_KEY_BASE "
     "clientSecret token authtoken api_key apikey API-KEY key ssl_key private creds credentials "
     "auth masterauth dsn database_url DATABASE_URL db-url connection_string cert ssl_cert cookie "
-    "cookies jwt salt otp psk".split(),
+    "cookies jwt salt otp psk password2 key_1 tokens2 user_tokens encryption_keys".split(),
 )
 def test_a_value_under_a_telling_key_is_secret(key):
     assert VALUE in secrets({"app": {key: VALUE}})
@@ -79,7 +80,7 @@ def test_a_value_under_a_telling_key_is_secret(key):
     "key",
     "user author authors passenger passengers compass bypass keyboard monkey keys_dir host "
     "tokenizer secretary certain concert salted_egg pinned public_key password_file password_env "
-    "token_ttl cookie_domain auth_type auth_method private_network ssl_cert_path "
+    "private_registry token_ttl cookie_domain auth_type auth_method private_network ssl_cert_path "
     "privately database_user url".split(),
 )
 def test_a_value_under_another_key_is_not(key):
@@ -94,7 +95,9 @@ def test_all_that_is_below_a_key_that_says_secret_is_secret():
 
 
 @pytest.mark.parametrize(
-    "value", ["ldap", "Basic", "/etc/ssl/certs/web.pem", "salt://web/cert.pem", "off", "abc"]
+    "value",
+    "ldap Basic /etc/ssl/certs/web.pem salt://web/cert.pem off abc web.example.org "
+    ".example.org".split(),
 )
 def test_plain_words_and_paths_under_a_key_that_may_say_secret_are_not(value):
     assert secrets({"auth": value, "cert": value, "cookie": [value]}) == set()
@@ -206,6 +209,17 @@ def test_a_value_that_is_named_is_secret_whatever_it_looks_like():
     assert secrets(pillar, ["app:users:0:pet", "app:set"]) == {"rabbit", "kitten"}
     assert secrets(pillar, ["app:no", "no:motto", "app:motto:x", "app:users:7"]) == set()
     assert at({1: {"x": 2}}, "1:x") == 2
+
+
+@pytest.mark.parametrize(
+    "piece",
+    "a|eyJ| |\n|a=|a='|http://|http://x:y|-----BEGIN CERTIFICATE-----\n|"
+    "-----BEGIN PRIVATE KEY-----\n|$6$|aB3|listen 80;\n|- a: ".split("|"),
+)
+def test_a_long_text_is_looked_at_in_linear_time(piece):
+    started = time.process_time()
+    secrets({"x": piece * (60_000 // len(piece))})
+    assert time.process_time() - started < 3
 
 
 def test_bytes_of_pillar_are_read_as_text():
