@@ -16,7 +16,7 @@ IMAGE = f"{IMAGES}web"
 
 
 @pytest.fixture
-def minion(host):
+def minion(host, tmp_path_factory):
     """A minion's daemon with the host's files and pillar; it builds at once."""
     host.catalogue(**{"test-web": {"repository": IMAGE, "base": "test-base", "mods": ["web"]}})
     host.file("web.sls", "/srv/page:\n  file.managed\n")
@@ -27,6 +27,8 @@ def minion(host):
         "id": "host",
         "root_dir": str(host.states.parent / "root"),
         "cachedir": str(host.cachedir),
+        # The path of a socket has at most 107 letters.
+        "sock_dir": str(tmp_path_factory.mktemp("minion")),
         "master_type": "disable",
         "file_client": "local",
         "file_roots": {"base": [str(host.states)]},
