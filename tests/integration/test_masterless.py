@@ -13,6 +13,8 @@ from tests.conftest import IMAGES
 from tests.waiting import until
 
 IMAGE = f"{IMAGES}web"
+BIN = Path(sys.executable).parent
+SALT_CALL = (BIN / "salt-call", "--local", "--out=json", "--log-level=warning")
 
 
 @pytest.fixture
@@ -26,7 +28,6 @@ def minion(host, tmp_path_factory):
     config = {
         "id": "host",
         "root_dir": str(host.states.parent / "root"),
-        "cachedir": str(host.cachedir),
         # The path of a socket has at most 107 letters.
         "sock_dir": str(tmp_path_factory.mktemp("minion")),
         "master_type": "disable",
@@ -37,16 +38,24 @@ def minion(host, tmp_path_factory):
     }
     (etc / "minion").write_text(json.dumps(config))
     daemon = subprocess.Popen(
-        [Path(sys.executable).parent / "salt-minion", "--config-dir", etc],
+        [BIN / "salt-minion", "--config-dir", etc],
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
-    yield
+    yield etc
     daemon.terminate()
     daemon.wait(30)
 
 
-def test_what_is_scheduled_is_built_and_recorded(minion, host, engine):
+def test_what_is_scheduled_is_built_and_recorded(minion, engine):
     until(lambda: engine.images(IMAGE))
-    (record,) = until(lambda: host.call("ubiq_docker.runs", limit=1))
+
+    def recorded():
+        done = subprocess.run(
+            [*SALT_CALL, "--config-dir", minion, "ubiq_docker.runs"],
+            capture_output=True, check=True,
+        )  # fmt: skip
+        return json.loads(done.stdout)["local"]
+
+    (record,) = until(recorded)
     assert record["summary"] == "1 built, 1 up to date"
