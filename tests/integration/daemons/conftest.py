@@ -18,10 +18,13 @@ from pytestshellutils.utils.ports import get_unused_localhost_port
 from saltfactories.utils import random_string
 
 from tests.certificates import self_signed
-from tests.conftest import BASE_DECLARATION, IMAGES, REPOSITORY
+from tests.conftest import BASE, BASE_DECLARATION, IMAGES, REPOSITORY
 
 WEBHOOK = REPOSITORY / "docs" / "webhook"
 USER, PASSWORD = "ubiq-ci", "a long random text"
+
+
+OTHER = {"repository": f"{IMAGES}other-base", "dockerfile": "salt://other"}
 
 
 def service(name, base="test-base", mods=None):
@@ -89,14 +92,13 @@ def minion(minions):
 class Site:
     """What the master has for its minions, and for itself."""
 
-    base = BASE_DECLARATION
-
     def __init__(self, master, minions):
         self.client = salt.client.LocalClient(mopts=dict(master.config))
         self._states = Path(master.state_tree.base.write_path)
         self._pillar = Path(master.pillar_tree.base.write_path)
         self._minions = [minion.id for minion in minions]
         self._known = None
+        self.state("other/Dockerfile", f"FROM {BASE}\n")
         self.returns = Path(minions[0].config["rawfile_json.filename"])
 
     def state(self, path, text):

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import IMAGES
+from tests.conftest import DEBIAN, IMAGES
 from tests.integration.daemons.conftest import PASSWORD, USER, service
 from tests.registry_server import RegistryServer
 from tests.waiting import until
@@ -201,7 +201,8 @@ def api(master, certificate):
 def registry(site, tmp_path):
     """A registry that the site's images go to."""
     with RegistryServer(tmp_path / "registry") as server:
-        site.pillar(registry=server.host, **{"test-web": service("web"), "test-db": service("db")})
+        web = service("web", DEBIAN)  # small to push
+        site.pillar(registry=server.host, **{"test-web": web, "test-db": service("db")})
         yield server
 
 

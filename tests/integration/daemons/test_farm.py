@@ -9,11 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import BASE_DECLARATION, IMAGES
-from tests.integration.daemons.conftest import service
+from tests.conftest import IMAGES
+from tests.integration.daemons.conftest import OTHER, service
 
 SALT_RUN = str(Path(sys.executable).parent / "salt-run")
-OTHER = {**BASE_DECLARATION, "repository": f"{IMAGES}other-base"}
 
 
 @pytest.fixture(autouse=True)

@@ -7,8 +7,7 @@ from contextlib import suppress
 import docker.errors
 import psutil
 
-from tests.conftest import IMAGES
-from tests.integration.daemons.conftest import service
+from tests.integration.daemons.conftest import OTHER, service
 from tests.integration.daemons.test_farm import build_all, results_of
 from tests.waiting import until
 
@@ -16,9 +15,8 @@ from tests.waiting import until
 def test_a_minion_that_dies_fails_its_image_with_a_clear_word(site, master, minions, engine):
     site.state("one.sls", "/srv/one:\n  file.managed\n")
     site.state("slow.sls", "sleep 90:\n  cmd.run: []\n")
-    other = {**site.base, "repository": f"{IMAGES}other-base"}
     site.pillar(
-        bases={"test-other": other},
+        bases={"test-other": OTHER},
         **{
             "test-a": service("a", mods=["one"]),
             "test-slow": service("slow", "test-other"),
