@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import time
@@ -29,11 +30,8 @@ class Dockerd:
     url
         of its API
 
-    pidfile
-        where it writes its process's ID
-
-    log
-        where it writes what it has to say
+    directory
+        for its log, and what it keeps while it runs
 
     options
         of ``dockerd``, besides
@@ -45,21 +43,21 @@ class Dockerd:
     def __init__(
         self,
         url: str,
-        pidfile: Path,
-        log: Path,
+        directory: Path,
         options: Sequence[str] = (),
         within: Sequence[str] = (),
     ) -> None:
         self.url = url
-        self._pidfile = pidfile
-        self._log = log
-        dockerd = ("dockerd", "--host", url, "--pidfile", str(pidfile), *options)
-        self._command = [*_TOGETHER, *within, *dockerd]
+        self._pidfile, self._log, self._exec = (directory / name for name in ("pid", "log", "exec"))
+        places = ("--pidfile", str(self._pidfile), "--exec-root", str(self._exec))
+        self._command = [*_TOGETHER, *within, "dockerd", "--host", url, *places, *options]
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
         """Start it, with what it had when it ended, and wait until it answers."""
-        self._pidfile.unlink(missing_ok=True)  # among its own processes, that ID is another's
+        # The IDs of processes in there are those of others by now.
+        self._pidfile.unlink(missing_ok=True)
+        shutil.rmtree(self._exec, ignore_errors=True)
         # `docker top` would cut its lines there.
         environment = {key: value for key, value in os.environ.items() if key != "COLUMNS"}
         with self._log.open("a") as handle:

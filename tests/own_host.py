@@ -69,7 +69,9 @@ def become() -> Dockerd:
     keeper.stdin.write(b"\n")
     keeper.stdin.flush()
     assert keeper.stdout.readline() == b"connected\n", "slirp4netns has failed"
-    return Dockerd(_SOCKET, Path("/run/docker.pid"), Path("/run/dockerd.log"), _OPTIONS)
+    directory = Path("/run/engine")
+    directory.mkdir()
+    return Dockerd(_SOCKET, directory, _OPTIONS)
 
 
 def _run(*command: str) -> None:

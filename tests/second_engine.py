@@ -66,12 +66,8 @@ def second_engine() -> Iterator[SecondEngine]:
         namespace, gateway = stack.enter_context(_network())
         engine = Dockerd(
             f"unix://{directory}/socket",
-            directory / "pid",
-            directory / "log",
-            [
-                *("--bridge", "none", "--iptables=false"),
-                *("--data-root", f"{directory}/data", "--exec-root", f"{directory}/exec"),
-            ],
+            directory,
+            ["--bridge", "none", "--iptables=false", "--data-root", f"{directory}/data"],
             within=["nsenter", f"--net=/run/netns/{namespace}"],
         )
         stack.callback(engine.kill)
