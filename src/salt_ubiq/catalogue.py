@@ -500,6 +500,8 @@ def parse(data: object) -> Catalogue:
         return Catalogue({}, Runtime())
     if not isinstance(data, Mapping):
         raise CatalogueError([Problem(KEY, "write a mapping with the keys bases and services")])
+    if broken := list(_broken_texts(data, KEY)):
+        raise CatalogueError(broken)
     problems = _unknown_keys(
         data,
         ("runtime", "registry", "pillar_keys", "secrets", "recipe_key", "defaults", *_MODELS),
@@ -623,6 +625,29 @@ def _recipe_key(declared: Any, problems: list[Problem]) -> str | None:
     )
     problems.append(Problem(f"{KEY}:recipe_key", message))
     return None
+
+
+def _broken_texts(value: object, path: str) -> Iterator[Problem]:
+    """What no text can have: halves of characters, of which nothing else can be made."""
+    if isinstance(value, str) and not _is_whole(value):
+        yield Problem(path, "has half a character (a lone surrogate)")
+    if isinstance(value, Mapping):
+        for key, below in value.items():
+            place = f"{path}:{str(key).encode(errors='backslashreplace').decode()}"
+            yield from _broken_texts(below, place)
+            if isinstance(key, str) and not _is_whole(key):
+                yield Problem(place, "the key has half a character (a lone surrogate)")
+    elif isinstance(value, list | tuple):
+        for number, item in enumerate(value):
+            yield from _broken_texts(item, f"{path}:{number}")
+
+
+def _is_whole(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _section(data: Mapping[str, Any], key: str, problems: list[Problem]) -> Mapping[str, Any]:
