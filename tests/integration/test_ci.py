@@ -41,8 +41,6 @@ def checkout(tmp_path, registry, base):
     checkout = tmp_path / "checkout"
     states = checkout / "_docker" / "service" / "salt" / "states"
     shutil.copytree(REPOSITORY / "_docker", checkout / "_docker")
-    # As it is, it is large to push.
-    (checkout / "_docker" / "debian-python" / "Dockerfile").write_text("ARG FROM\nFROM ${FROM}\n")
     (states / "web.sls").write_text("/srv/web:\n  file.managed\n")
     web = {"repository": WEB, "base": "test-base", "mods": ["web"]}
     catalogue = {
