@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-from contextlib import closing
 
 import pytest
 
@@ -21,7 +20,6 @@ from tests.crashes import (
     see_that_nothing_is_left,
     unused_volumes,
 )
-from tests.gate import Gate
 
 # What a client is stopped at while it builds a base.
 REQUESTS = {
@@ -29,12 +27,6 @@ REQUESTS = {
     "verifying": (rb"POST \S+/containers/create", 1),
     "moving the first tag": (rb"POST \S+/images/\S+/tag", 1),
 }
-
-
-@pytest.fixture
-def gate(tmp_path):
-    with closing(Gate(tmp_path)) as gate:
-        yield gate
 
 
 @pytest.mark.parametrize("request_", REQUESTS, ids=lambda name: name.replace(" ", "-"))

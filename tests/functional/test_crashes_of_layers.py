@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import closing
-
 import pytest
 
 from tests.conftest import shared_layers
@@ -20,7 +18,6 @@ from tests.crashes import (
     write,
     write_common,
 )
-from tests.gate import Gate
 
 # What a client is stopped at while it makes a layer.
 REQUESTS = {
@@ -29,12 +26,6 @@ REQUESTS = {
     "naming the layer": (rb"POST \S+/images/\S+/tag", 1),
     "making a container on the layer": (rb"POST \S+/containers/create", 2),
 }
-
-
-@pytest.fixture
-def gate(tmp_path):
-    with closing(Gate(tmp_path)) as gate:
-        yield gate
 
 
 @pytest.fixture(scope="module")

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import closing
-
 import pytest
 
 from tests.crashes import (
@@ -21,13 +19,6 @@ from tests.crashes import (
     unused_volumes,
     write,
 )
-from tests.gate import Gate
-
-
-@pytest.fixture
-def gate(tmp_path):
-    with closing(Gate(tmp_path)) as gate:
-        yield gate
 
 
 @pytest.fixture(scope="module")
