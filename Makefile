@@ -17,6 +17,7 @@ test: setup .venv/dev lint types unit test-tools
 lint: .venv/dev
 	$(VENV)/ruff format --check
 	$(VENV)/ruff check
+	$(VENV)/lint-imports --no-logo
 	$(VENV)/salt-lint $$(git ls-files --cached --others --exclude-standard '*.sls')
 
 types: .venv/dev

@@ -8,9 +8,10 @@ PYTHONS = ["3.10", "3.11", "3.12", "3.13"]
 
 @nox.session
 def lint(session: nox.Session) -> None:
-    session.install("ruff", "salt-lint")
+    session.install("-e", ".", "import-linter", "ruff", "salt-lint")
     session.run("ruff", "format", "--check")
     session.run("ruff", "check")
+    session.run("lint-imports", "--no-logo")
     files = session.run("git", "ls-files", "*.sls", external=True, silent=True)
     session.run("salt-lint", *files.split())
 

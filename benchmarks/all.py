@@ -28,8 +28,10 @@ import docker
 import yaml
 from common import DEBIAN, REPOSITORY, Failed, Salt, attempt, uninterrupted
 
-from salt_ubiq import catalogue, graph
-from salt_ubiq.catalogue import Base, Catalogue, Service
+from salt_ubiq.catalogue import graph
+from salt_ubiq.catalogue.catalogue import Catalogue
+from salt_ubiq.catalogue.models import Base, Service
+from salt_ubiq.catalogue.parse import parse
 
 BENCHMARK = "all"
 GUIDE, UNSHARED, OURS = "guide", "unshared", "ours"
@@ -125,7 +127,7 @@ class Cold:
     ) -> None:
         self._way = way
         declared = declaration(way, choice)
-        self.images: Catalogue = catalogue.parse(declared["ubiq"])
+        self.images: Catalogue = parse(declared["ubiq"])
         self.salt = Salt(directory)
         self._engine = engine
         self.salt.configure(declared, pillar())

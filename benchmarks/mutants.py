@@ -16,9 +16,9 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
-from tests.mutants import mutants
+from tests.support.mutants import mutants
 
-from salt_ubiq.catalogue import parse
+from salt_ubiq.catalogue.parse import parse
 from salt_ubiq.errors import CatalogueError
 
 # No other renderer takes all of them.

@@ -18,9 +18,10 @@ from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import Any
 
-from salt_ubiq import catalogue, graph
-from salt_ubiq.report import Result
-from salt_ubiq.scheduler import Job, Scheduler
+from salt_ubiq.catalogue import graph
+from salt_ubiq.catalogue.parse import parse
+from salt_ubiq.results import Result
+from salt_ubiq.runs.scheduler import Job, Scheduler
 
 MOST_SECONDS = 2.0
 LEAST_BUSY = 0.95
@@ -67,7 +68,7 @@ class Stopwatch:
 def plan(declared: Mapping[str, Any], durations: Mapping[str, float]) -> dict[str, float]:
     """Plan everything, and return the seconds that each step took."""
     watch = Stopwatch()
-    images = watch("catalogue.parse", catalogue.parse, declared)
+    images = watch("catalogue.parse", parse, declared)
     edges = watch("catalogue.edges", lambda: images.edges)
     watch("graph.select, all", graph.select, edges)
     watch("graph.select, +service-*1+", graph.select, edges, ["+service-*1+"])
@@ -187,7 +188,7 @@ def main() -> int:
     # Builds are alike but for a few that take much longer.
     durations = {name: given.mean * rng.lognormvariate(-0.18, 0.6) for name in names}
     planned = plan(declared, durations)
-    run = simulate(catalogue.parse(declared).edges, durations, given.slots)
+    run = simulate(parse(declared).edges, durations, given.slots)
     show(planned, run, given.images, given.slots)
     if given.json:
         numbers = {"images": given.images, "slots": given.slots, "planning": planned, "run": run}

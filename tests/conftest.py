@@ -23,11 +23,11 @@ import salt.config
 import salt.loader
 import salt.pillar
 
-from tests import first_images, own_host, salt_loaders
-from tests.dockerd import Dockerd
-from tests.side_by_side import SideBySide, place
+from tests.support import first_images, own_host, salt_loaders
+from tests.support.dockerd import Dockerd
+from tests.support.repository import REPOSITORY
+from tests.support.side_by_side import SideBySide, place
 
-REPOSITORY = Path(__file__).parent.parent
 UNIT = REPOSITORY / "tests" / "unit"
 # Whatever tests make on the engine bears one of these.
 IMAGES = "salt-ubiq-test/"

@@ -16,6 +16,10 @@ class UbiqError(Exception):
     """Base of all errors that salt-ubiq raises on purpose."""
 
 
+class UsageError(UbiqError):
+    """A function was called with what it can't take."""
+
+
 class Problem(NamedTuple):
     """One mistake in the catalogue: where it is, and what is wrong with it."""
 

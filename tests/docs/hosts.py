@@ -18,7 +18,7 @@ from pathlib import Path
 
 from filelock import FileLock
 
-from tests.repository import copy_to
+from tests.support.repository import copy_to
 
 SUITE, PYTHON = "bookworm", (3, 11)
 # What the pages take for granted on a host, and what Salt's own installation brings along.

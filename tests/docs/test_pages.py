@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from tests import own_host
 from tests.docs import hosts
-from tests.documentation import Block, blocks
-from tests.registry_server import RegistryServer
-from tests.repository import copy_to
+from tests.support import own_host
+from tests.support.documentation import Block, blocks
+from tests.support.registry_server import RegistryServer
+from tests.support.repository import copy_to
 
 # By their first lines.
 NOT_RUN = {

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.gate import Gate
+from tests.support.gate import Gate
 
 
 @pytest.fixture

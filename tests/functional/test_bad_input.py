@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from salt.exceptions import CommandExecutionError
 
-from salt_ubiq.engine import Engine
+from salt_ubiq.engine.client import Engine
 from salt_ubiq.errors import EngineError
 from tests.conftest import BASE, IMAGES
 

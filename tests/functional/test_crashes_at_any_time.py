@@ -5,9 +5,9 @@ from __future__ import annotations
 import random
 import time
 
-from tests.building import building
 from tests.conftest import images_of_tests
-from tests.crashes import (
+from tests.support.building import building
+from tests.support.crashes import (
     APP,
     CMD,
     WEB,

@@ -7,9 +7,9 @@ import signal
 
 import pytest
 
-from tests.building import building, wait_for_container
 from tests.conftest import BASE
-from tests.crashes import (
+from tests.support.building import building, wait_for_container
+from tests.support.crashes import (
     CMD,
     MOMENTS,
     TAGS,

@@ -7,9 +7,9 @@ from contextlib import closing
 import docker
 import pytest
 
-from tests.building import building, error
 from tests.conftest import BASE
-from tests.crashes import (
+from tests.support.building import building, error
+from tests.support.crashes import (
     CONVERGED,
     REQUESTS,
     TAGS,
@@ -20,9 +20,9 @@ from tests.crashes import (
     unused_volumes,
     write,
 )
-from tests.gate import Gate
-from tests.second_engine import second_engine, why_not
-from tests.waiting import LONGEST
+from tests.support.gate import Gate
+from tests.support.second_engine import second_engine, why_not
+from tests.support.waiting import LONGEST
 
 
 @pytest.fixture(scope="module")

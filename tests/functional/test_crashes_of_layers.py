@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.conftest import shared_layers
-from tests.crashes import (
+from tests.support.crashes import (
     APP,
     MOMENTS,
     WEB,

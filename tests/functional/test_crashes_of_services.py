@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.crashes import (
+from tests.support.crashes import (
     CMD,
     CONVERGED,
     MOMENTS,

@@ -14,15 +14,16 @@ from cyclonedx.validation.json import JsonStrictValidator
 from packageurl import PackageURL
 from salt.exceptions import CommandExecutionError, SaltInvocationError
 
-from salt_ubiq import packages, runtime, saltcall
-from salt_ubiq.catalogue import Runtime
-from salt_ubiq.engine import Engine
+from salt_ubiq.catalogue.models import Runtime
+from salt_ubiq.containers import salt_call
+from salt_ubiq.containers.salt import SaltForBuilds
+from salt_ubiq.containers.session import BuildSession
+from salt_ubiq.containers.thin import Thin
+from salt_ubiq.engine.client import Engine
 from salt_ubiq.errors import CallFailed, NoTools
 from salt_ubiq.redact import Redactor
-from salt_ubiq.runtime import RuntimeVolume
-from salt_ubiq.site import Site
-from salt_ubiq.thin import Thin
-from salt_ubiq.workspace import Workspace
+from salt_ubiq.upkeep import packages
+from salt_ubiq.workspace.slots import Workspace
 from tests.conftest import BASE, DEBIAN, IMAGES, build_leftovers
 
 _ANONYMOUS = 64  # the length of the name of a volume that was given none
@@ -36,15 +37,11 @@ def salt_in(module_host, cachedir):
     @contextmanager
     def start(reference, own_python=False, **more):
         engine, workspace = Engine(), Workspace(str(cachedir))
-        thin, image = Thin(workspace, {}), engine.existing(reference)
+        source, image = None if own_python else Runtime(), engine.images.existing(reference)
         with workspace.slot() as slot:
-            if own_python:
-                thin.provide_whole(slot)
-                volume = None
-            else:
-                thin.provide_none(slot)
-                volume = RuntimeVolume(Runtime(), engine, workspace, thin).ensure()
-            site = Site(
+            salt = SaltForBuilds(source, engine, workspace, Thin(workspace, {})).in_slot(slot)
+            salt.prepare()
+            session = BuildSession(
                 engine=engine,
                 workspace=workspace,
                 slot=slot,
@@ -53,8 +50,9 @@ def salt_in(module_host, cachedir):
                 clean=Redactor({"password": "geheim"}),
                 log_line=print,
             )
-            surroundings = runtime.surroundings(volume, None, {})
-            with saltcall.container(image, reference, site, surroundings, **more) as container:
+            with salt_call.container(
+                image, reference, session, salt.surroundings, **more
+            ) as container:
                 yield container
 
     return start
@@ -104,7 +102,7 @@ def test_the_packages_of_an_image_without_python_are_those_that_dpkg_knows(conte
 
 def test_the_sbom_of_an_image_is_valid_and_has_every_package(contents, run_in):
     at = datetime.now(timezone.utc)
-    text = packages.sbom(contents, DEBIAN, Engine().existing(DEBIAN).id, at)
+    text = packages.sbom(contents, DEBIAN, Engine().images.existing(DEBIAN).id, at)
     error = JsonStrictValidator(SchemaVersion.V1_6).validate_str(text)
     assert error is None, error
     found = [

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from salt.exceptions import CommandExecutionError
 
-from salt_ubiq.engine import Engine
+from salt_ubiq.engine.client import Engine
 from tests.conftest import BASE, IMAGES
 
 WEB = f"{IMAGES}web"
@@ -72,7 +72,7 @@ def test_what_fails_a_check_can_be_kept_and_goes_with_the_next_success(web, engi
 
 def test_the_label_of_what_is_kept_has_any_path_as_it_is(base, engine, images):
     path = 'of $HOME, "é" and \\ '
-    Engine().label(base, FAILED, {"org.salt-ubiq.log": path})
+    Engine().images.label(base, FAILED, {"org.salt-ubiq.log": path})
     assert engine.inspect_image(FAILED)["Config"]["Labels"]["org.salt-ubiq.log"] == path
 
 

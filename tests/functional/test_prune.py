@@ -9,13 +9,13 @@ from itertools import count
 import pytest
 from salt.exceptions import SaltInvocationError
 
-from salt_ubiq.finish import Residue
-from salt_ubiq.parents import Facts, Parents
-from salt_ubiq.recipe import Recipe
-from salt_ubiq.recipes import Recipes
-from salt_ubiq.workspace import Workspace
-from tests.building import building, wait_for_container
+from salt_ubiq.builds.parent_facts import Facts, ParentFacts
+from salt_ubiq.builds.residue import Residue
+from salt_ubiq.recipes.recipe import Recipe
+from salt_ubiq.recipes.store import Recipes
+from salt_ubiq.workspace.slots import Workspace
 from tests.conftest import BASE, DEBIAN, IMAGES, volume_names
+from tests.support.building import building, wait_for_container
 
 WEB = f"{IMAGES}web"
 
@@ -133,7 +133,7 @@ def test_an_image_that_a_user_has_built_on_ours_and_that_lost_its_name_stays(
 def test_what_is_known_of_parents_that_are_gone_is_forgotten(host, engine, image_of, cachedir):
     gone = engine.inspect_image(image_of(f"FROM {DEBIAN}\nLABEL of=test\n", "gone"))["Id"]
     ids = [gone, engine.inspect_image(BASE)["Id"]]
-    parents = Parents(Workspace(str(cachedir)))
+    parents = ParentFacts(Workspace(str(cachedir)))
     for image_id in ids:
         parents.facts(image_id, "test", lambda: Facts({}, Residue((), ())))
     engine.remove_image(gone, force=True)

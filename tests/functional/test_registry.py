@@ -22,14 +22,15 @@ from threading import Thread
 import docker.errors
 import pytest
 
-from salt_ubiq.catalogue import Service
-from salt_ubiq.engine import Engine
+from salt_ubiq.catalogue.models import Service
+from salt_ubiq.engine.client import Engine
 from salt_ubiq.errors import AccessDenied, RegistryError
-from salt_ubiq.registry import Registry, credentials
-from salt_ubiq.workspace import Workspace
+from salt_ubiq.registry.client import Registry
+from salt_ubiq.registry.logins import credentials
+from salt_ubiq.workspace.slots import Workspace
 from tests.conftest import DEBIAN, IMAGES
-from tests.registry_server import PASSWORD, USERNAME, RegistryServer
-from tests.second_engine import second_engine, why_not
+from tests.support.registry_server import PASSWORD, USERNAME, RegistryServer
+from tests.support.second_engine import second_engine, why_not
 
 WRONG = "battery staple"
 TEAM = "team"
@@ -506,9 +507,10 @@ def test_a_second_engine_runs_what_the_first_has_pushed(
                 f"{server.host}/{TEAM}",
                 credentials({}, {}, environment()),
             )
-            assert other.image(declared.reference) is None
-            assert registry.pull(declared).id == Engine().existing(declared.reference).id
-        with other.trial(declared.reference, "test-second", network_disabled=True) as container:
-            other.start(container)
-            assert other.client.wait(container)["StatusCode"] == 0
-            assert other.last_lines(container, 1) == ["hello"]
+            assert other.images.find(declared.reference) is None
+            assert registry.pull(declared).id == Engine().images.existing(declared.reference).id
+        containers = other.containers
+        with containers.trial(declared.reference, "test-second", network_disabled=True) as started:
+            containers.start(started)
+            assert containers.wait(started) == 0
+            assert containers.last_lines(started, 1) == ["hello"]

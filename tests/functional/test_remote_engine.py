@@ -9,9 +9,9 @@ from contextlib import contextmanager, suppress
 
 import pytest
 
-from tests.certificates import self_signed
 from tests.conftest import IMAGES
-from tests.gate import ENGINE
+from tests.support.certificates import self_signed
+from tests.support.gate import ENGINE
 
 ADDRESS = "127.0.0.1"
 

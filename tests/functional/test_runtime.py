@@ -21,13 +21,13 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from salt.exceptions import CommandExecutionError
 
-from salt_ubiq.catalogue import Runtime
-from salt_ubiq.engine import Engine
-from salt_ubiq.runtime import RuntimeVolume
-from salt_ubiq.thin import Thin
-from salt_ubiq.workspace import Workspace
-from tests.certificates import self_signed
+from salt_ubiq.catalogue.models import Runtime
+from salt_ubiq.containers.runtime import RuntimeVolume
+from salt_ubiq.containers.thin import Thin
+from salt_ubiq.engine.client import Engine
+from salt_ubiq.workspace.slots import Workspace
 from tests.conftest import BASE, DEBIAN, IMAGES, volume_names
+from tests.support.certificates import self_signed
 
 
 def build(host, mods="one", base=BASE, **arguments):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from salt.exceptions import CommandExecutionError
 
-from tests.shipped_services import with_shipped
+from tests.support.shipped_services import with_shipped
 
 
 @pytest.fixture

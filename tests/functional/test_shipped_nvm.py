@@ -10,8 +10,8 @@ import pytest
 from salt.exceptions import CommandExecutionError
 
 from tests.conftest import IMAGES
-from tests.downloads import npm_package, served
-from tests.shipped_services import STATES
+from tests.support.downloads import npm_package, served
+from tests.support.shipped_services import STATES
 
 ARCH = {"x86_64": "x64", "aarch64": "arm64"}[platform.machine()]
 SHIPPED, OLDER, NPM = "22.23.3", "20.11.1", "10.9.9"

@@ -10,7 +10,7 @@ import pytest
 import salt._logging
 
 from tests.conftest import BASE, DEBIAN, IMAGES
-from tests.registry_server import RegistryServer
+from tests.support.registry_server import RegistryServer
 
 WEB = f"{IMAGES}web"
 DB = f"{IMAGES}db"

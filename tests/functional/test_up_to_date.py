@@ -15,7 +15,8 @@ from textwrap import dedent
 import pytest
 from salt.exceptions import CommandExecutionError
 
-from tests.conftest import BASE, DEBIAN, IMAGES, REPOSITORY
+from tests.conftest import BASE, DEBIAN, IMAGES
+from tests.support.repository import REPOSITORY
 
 FROM = f"{IMAGES}from"
 INIT = """
@@ -43,8 +44,8 @@ def service(name, **more):
     return {"repository": f"{IMAGES}{name}", **plain, **more}
 
 
-class Site:
-    """A host with a base and services of every kind, and means to change each thing by itself."""
+class Project:
+    """A base and services of every kind on a host, and means to change each thing by itself."""
 
     def __init__(self, host, engine):
         self.host = host
@@ -133,39 +134,39 @@ class Site:
 
 
 @pytest.fixture(scope="module")
-def module_site(module_host, engine):
-    return Site(module_host, engine)
+def module_project(module_host, engine):
+    return Project(module_host, engine)
 
 
 @pytest.fixture
-def site(module_site):
-    """The site, all its images built; seeing that takes time, saved where a test left it so."""
-    if not module_site.is_up_to_date:
-        module_site.built()
-    module_site.is_up_to_date = False
-    return module_site
+def project(module_project):
+    """The project, all its images built; seeing that takes time, saved where a test left it so."""
+    if not module_project.is_up_to_date:
+        module_project.built()
+    module_project.is_up_to_date = False
+    return module_project
 
 
 def write(path, text):
-    return lambda site: site.host.file(path, text)
+    return lambda project: project.host.file(path, text)
 
 
 def remove(path):
-    return lambda site: (site.host.states / path).unlink()
+    return lambda project: (project.host.states / path).unlink()
 
 
 def edit(path, old, new):
-    return lambda site: site.edit(path, old, new)
+    return lambda project: project.edit(path, old, new)
 
 
 def declare(key, value, of="web"):
     """Give a key of the catalogue's image another value; a mapping is merged."""
 
-    def change(site):
-        declared = getattr(site, of)
+    def change(project):
+        declared = getattr(project, of)
         merged = {**declared.get(key, {}), **value} if isinstance(value, dict) else value
-        setattr(site, of, {**declared, key: merged})
-        site.declare()
+        setattr(project, of, {**declared, key: merged})
+        project.declare()
 
     return change
 
@@ -173,20 +174,20 @@ def declare(key, value, of="web"):
 def pillar(key, value=None):
     """Change a key below ``web``; remove it where there is no value."""
 
-    def change(site):
-        site.pillar["web"].pop(key, None)
+    def change(project):
+        project.pillar["web"].pop(key, None)
         if value is not None:
-            site.pillar["web"][key] = value
-        site.declare()
+            project.pillar["web"][key] = value
+        project.declare()
 
     return change
 
 
-def forget_recipe(site):
-    labels = site.engine.inspect_image(site.web["repository"])["Config"]["Labels"]
-    recipes = site.host.cachedir / "ubiq" / "recipes"
+def forget_recipe(project):
+    labels = project.engine.inspect_image(project.web["repository"])["Config"]["Labels"]
+    recipes = project.host.cachedir / "ubiq" / "recipes"
     (recipes / f"{labels['org.salt-ubiq.recipe']}.json").unlink()
-    site.host.file("web/conf", "elsewhere\n")
+    project.host.file("web/conf", "elsewhere\n")
 
 
 STATE = "state web: file.managed"
@@ -247,17 +248,17 @@ OF_SMALL = {
 BUILT = {
     "a file": (write("web/conf", "built\n"), "test-web", ["salt://web/conf changed"]),
     "parent": (
-        lambda site: site.host.call("ubiq_docker.build_service", "test-parent", force=True),
+        lambda project: project.host.call("ubiq_docker.build_service", "test-parent", force=True),
         "test-web",
         ["parent test-parent changed"],
     ),
     "no image": (
-        lambda site: site.engine.remove_image(site.web["repository"], force=True),
+        lambda project: project.engine.remove_image(project.web["repository"], force=True),
         "test-web",
         ["no image"],
     ),
     "not ours": (
-        lambda site: site.engine.tag(DEBIAN, site.web["repository"], force=True),
+        lambda project: project.engine.tag(DEBIAN, project.web["repository"], force=True),
         "test-web",
         ["the image has no recipe: it was not built by this version of salt-ubiq"],
     ),
@@ -272,12 +273,12 @@ BUILT = {
         ["salt://context/file changed"],
     ),
     "FROM": (
-        lambda site: site.engine.tag(BASE, FROM, force=True),
+        lambda project: project.engine.tag(BASE, FROM, force=True),
         "test-small",
         [f"parent {FROM} changed"],
     ),
     "no base": (
-        lambda site: site.engine.remove_image(site.small["repository"], force=True),
+        lambda project: project.engine.remove_image(project.small["repository"], force=True),
         "test-small",
         ["no image"],
     ),
@@ -292,60 +293,66 @@ BUILT = {
         for what, case in cases.items()
     ],
 )
-def test_an_image_is_to_be_built_for_what_changed_and_nothing_else_is(site, name, change, reasons):
-    with site.as_it_was_afterwards():
-        change(site)
-        assert site.planned() == {name: reasons}
-    site.is_up_to_date = True
+def test_an_image_is_to_be_built_for_what_changed_and_nothing_else_is(
+    project, name, change, reasons
+):
+    with project.as_it_was_afterwards():
+        change(project)
+        assert project.planned() == {name: reasons}
+    project.is_up_to_date = True
 
 
 @pytest.mark.parametrize("what", BUILT)
-def test_an_image_is_built_for_the_reason_that_is_planned(site, what):
+def test_an_image_is_built_for_the_reason_that_is_planned(project, what):
     change, name, reasons = BUILT[what]
-    change(site)
-    assert site.planned() == {name: reasons}
+    change(project)
+    assert project.planned() == {name: reasons}
     function = "build_base" if name == "test-small" else "build_service"
-    assert site.host.call(f"ubiq_docker.{function}", name)["reasons"] == reasons
-    site.is_up_to_date = True
+    assert project.host.call(f"ubiq_docker.{function}", name)["reasons"] == reasons
+    project.is_up_to_date = True
 
 
-def test_what_is_built_once_is_not_built_again_and_gets_its_missing_tags(site, engine):
-    before = site.ids()
-    declare("tags", ["latest", "extra"])(site)
-    assert site.planned() == site.built() == {}
-    assert site.ids() == before
-    assert engine.inspect_image(f"{site.web['repository']}:extra")["Id"] == before["test-web"]
+def test_what_is_built_once_is_not_built_again_and_gets_its_missing_tags(project, engine):
+    before = project.ids()
+    declare("tags", ["latest", "extra"])(project)
+    assert project.planned() == project.built() == {}
+    assert project.ids() == before
+    assert engine.inspect_image(f"{project.web['repository']}:extra")["Id"] == before["test-web"]
 
     for function, name in (("build_service", "test-web"), ("build_base", "test-small")):
-        again = site.host.call(f"ubiq_docker.{function}", name)
+        again = project.host.call(f"ubiq_docker.{function}", name)
         assert (again["action"], again["reasons"]) == ("up-to-date", [])
         assert again["id"] == again["old_id"] == before[name]
-    status = site.host.call("ubiq_docker.status", "test-web")["test-web"]
+    status = project.host.call("ubiq_docker.status", "test-web")["test-web"]
     assert (status["fresh"], status["reasons"]) == (True, [])
 
 
-def test_a_service_built_by_itself_tells_the_same_reason(site):
-    write("web/conf", "by itself\n")(site)
-    status = site.host.call("ubiq_docker.status", "test-web")["test-web"]
+def test_a_service_built_by_itself_tells_the_same_reason(project):
+    write("web/conf", "by itself\n")(project)
+    status = project.host.call("ubiq_docker.status", "test-web")["test-web"]
     assert (status["fresh"], status["reasons"]) == (False, ["salt://web/conf changed"])
-    built = site.host.call("ubiq_docker.build_service", "test-web")
+    built = project.host.call("ubiq_docker.build_service", "test-web")
     assert (built["action"], built["reasons"]) == ("built", ["salt://web/conf changed"])
     assert built["id"] != built["old_id"] == status["id"]
 
 
-def test_comments_and_whitespace_change_nothing(site):
-    path = site.host.states / "web/init.sls"
+def test_comments_and_whitespace_change_nothing(project):
+    path = project.host.states / "web/init.sls"
     path.write_text("# a comment\n\n" + path.read_text() + "\n\n{# another #}\n")
-    edit("web/init.sls", "- source: salt://web/template", "- source:   salt://web/template")(site)
-    assert site.planned() == {}
+    edit("web/init.sls", "- source: salt://web/template", "- source:   salt://web/template")(
+        project
+    )
+    assert project.planned() == {}
 
 
-def test_force_builds_what_is_asked_for_and_nothing_else(site):
-    before = site.ids()
+def test_force_builds_what_is_asked_for_and_nothing_else(project):
+    before = project.ids()
     forced = {"test-web": ["forced"]}
-    assert site.planned("test-web", force=True) == site.built("test-web", force=True) == forced
-    built = site.host.call("ubiq_docker.build_service", "test-web", force=True)
-    after = site.ids()
+    assert (
+        project.planned("test-web", force=True) == project.built("test-web", force=True) == forced
+    )
+    built = project.host.call("ubiq_docker.build_service", "test-web", force=True)
+    after = project.ids()
     assert (built["action"], built["reasons"]) == ("built", ["forced"])
     assert {name for name in after if after[name] != before[name]} == {"test-web"}
 
@@ -361,41 +368,41 @@ def test_force_builds_what_is_asked_for_and_nothing_else(site):
         ("#!py\ndef run():\n    raise OSError('out of luck')\n", "out of luck"),
     ],
 )
-def test_what_does_not_compile_is_told(site, text, why):
-    sls = site.host.states / "most.sls"
+def test_what_does_not_compile_is_told(project, text, why):
+    sls = project.host.states / "most.sls"
     good = sls.read_text()
     sls.write_text(text)
     try:
-        planned = site.planned()
+        planned = project.planned()
         with pytest.raises(CommandExecutionError) as failure:
-            site.host.call("ubiq_docker.build_service", "test-web")
+            project.host.call("ubiq_docker.build_service", "test-web")
     finally:
         sls.write_text(good)
     assert planned.keys() == {"test-web"}
     (reason,) = planned["test-web"]
     assert re.fullmatch("test-web: the states do not compile: .+", reason)
     assert why in str(failure.value)
-    site.is_up_to_date = True
+    project.is_up_to_date = True
 
 
-def test_what_does_not_compile_stops_no_other(site):
-    sls = site.host.states / "most.sls"
+def test_what_does_not_compile_stops_no_other(project):
+    sls = project.host.states / "most.sls"
     good = sls.read_text()
     sls.write_text("{{ 1 / 0 }}\n")
-    site.edit("other.sls", "/srv/other", "/srv/another")
+    project.edit("other.sls", "/srv/other", "/srv/another")
     try:
-        results = site.host.call("ubiq_docker.build_all")
+        results = project.host.call("ubiq_docker.build_all")
     finally:
         sls.write_text(good)
     actions = {name: each["action"] for name, each in results.items()}
     assert (actions.pop("test-web"), actions.pop("test-other")) == ("failed", "built")
     assert set(actions.values()) == {"up-to-date"}
-    assert site.planned() == {}
+    assert project.planned() == {}
 
 
-def test_states_see_the_keys_that_their_modules_list_and_never_the_catalogue(site, run_in):
+def test_states_see_the_keys_that_their_modules_list_and_never_the_catalogue(project, run_in):
     keys = "{{ pillar.keys() | sort | join(' ') }}"
-    site.host.file(
+    project.host.file(
         "most.sls",
         f"""
         /srv/most:
@@ -411,46 +418,46 @@ def test_states_see_the_keys_that_their_modules_list_and_never_the_catalogue(sit
             - template: jinja
         """,
     )
-    site.host.file(
+    project.host.file(
         "most.template", f"template: {keys} {{{{ salt['pillar.get']('ubiq', 'none') }}}}"
     )
-    built = site.host.call("ubiq_docker.build_service", "test-web")
+    built = project.host.call("ubiq_docker.build_service", "test-web")
     seen = run_in(built["image"], "cat", "/srv/most", "/srv/most.template").splitlines()
     assert seen == ["sls: web", "opts: web", "get: none", "items: web", "template: web none"]
 
 
-def test_pillar_that_no_module_lists_rebuilds_nothing(site):
-    site.pillar["unread"] += 1
-    site.pillar["unheard"] = {"of": 1}
-    site.declare()
-    assert site.planned() == {}
-    site.pillar["new"] = 1
-    site.declare()
-    assert site.planned() == {"test-web": ["pillar new added"]}
-    site.pillar["other"]["word"] = "another"
-    site.declare()
-    assert site.built() == {
+def test_pillar_that_no_module_lists_rebuilds_nothing(project):
+    project.pillar["unread"] += 1
+    project.pillar["unheard"] = {"of": 1}
+    project.declare()
+    assert project.planned() == {}
+    project.pillar["new"] = 1
+    project.declare()
+    assert project.planned() == {"test-web": ["pillar new added"]}
+    project.pillar["other"]["word"] = "another"
+    project.declare()
+    assert project.built() == {
         "test-web": ["pillar new added"],
         "test-other": ["pillar other:word changed"],
     }
 
 
-def test_without_a_list_for_each_module_any_key_counts(site):
-    declare("mods", ["web", "unlisted"])(site)
-    site.host.file("unlisted.sls", "/srv/unlisted:\n  file.managed\n")
-    site.built()
-    site.pillar["unread"] += 1
-    site.declare()
+def test_without_a_list_for_each_module_any_key_counts(project):
+    declare("mods", ["web", "unlisted"])(project)
+    project.host.file("unlisted.sls", "/srv/unlisted:\n  file.managed\n")
+    project.built()
+    project.pillar["unread"] += 1
+    project.declare()
     try:
-        assert site.planned() == {"test-web": ["pillar unread changed"]}
+        assert project.planned() == {"test-web": ["pillar unread changed"]}
     finally:
-        declare("mods", ["web", "more", "most"])(site)
+        declare("mods", ["web", "more", "most"])(project)
 
 
 @pytest.mark.parametrize("seed", ["1", "2"])
-def test_another_host_and_process_finds_the_same_recipes(site, tmp_path, seed):
+def test_another_host_and_process_finds_the_same_recipes(project, tmp_path, seed):
     """What is up to date for it has the digest that this one has made."""
-    site.host.file(
+    project.host.file(
         "web/dicts.sls",
         """
         {% for name in pillar['web'] %}
@@ -462,10 +469,10 @@ def test_another_host_and_process_finds_the_same_recipes(site, tmp_path, seed):
         {% endfor %}
         """,
     )
-    declare("mods", ["web", "web.dicts"])(site)
-    site.built()
+    declare("mods", ["web", "web.dicts"])(project)
+    project.built()
     for name in ("states", "pillar"):
-        shutil.copytree(site.host.states.parent / name, tmp_path / "copy" / name, symlinks=True)
+        shutil.copytree(project.host.states.parent / name, tmp_path / "copy" / name, symlinks=True)
     script = dedent(
         """
         import json, pathlib, shutil, sys
@@ -494,19 +501,19 @@ def test_another_host_and_process_finds_the_same_recipes(site, tmp_path, seed):
     assert json.loads(done.stdout.splitlines()[-1]) == {name: [] for name in names}
 
 
-def test_a_service_whose_parent_is_gone_is_built_after_it(site, engine):
+def test_a_service_whose_parent_is_gone_is_built_after_it(project, engine):
     engine.remove_image(f"{IMAGES}parent", force=True)
     parent, web = ["no image"], ["parent test-parent is built"]
-    assert site.planned("test-web") == {"test-parent": parent, "test-web": web}
-    built = site.host.call("ubiq_docker.build_service", "test-web")
+    assert project.planned("test-web") == {"test-parent": parent, "test-web": web}
+    built = project.host.call("ubiq_docker.build_service", "test-web")
     assert built["reasons"] == ["parent test-parent changed"]
-    assert site.planned() == {}
+    assert project.planned() == {}
 
 
-def test_an_image_asked_for_otherwise_than_declared_is_told_so(site):
+def test_an_image_asked_for_otherwise_than_declared_is_told_so(project):
     with pytest.raises(CommandExecutionError, match="no SLS 'nowhere'"):
-        site.host.call("ubiq_docker.build_service", "test-web", mods=["nowhere"])
-    built = site.host.call("ubiq_docker.build_service", "test-web", mods=["web"], tag="other")
+        project.host.call("ubiq_docker.build_service", "test-web", mods=["nowhere"])
+    built = project.host.call("ubiq_docker.build_service", "test-web", mods=["web"], tag="other")
     assert built["reasons"] == ["no image"]
-    again = site.host.call("ubiq_docker.build_service", "test-web", mods=["web"], tag="other")
+    again = project.host.call("ubiq_docker.build_service", "test-web", mods=["web"], tag="other")
     assert again["action"] == "up-to-date"

@@ -8,13 +8,15 @@ import time
 
 import pytest
 
-from salt_ubiq.catalogue import Base, Runtime, Service
-from salt_ubiq.engine import Engine
+from salt_ubiq.catalogue.models import Base, Runtime, Service
+from salt_ubiq.containers.runtime import RuntimeVolume
+from salt_ubiq.containers.session import BuildSession
+from salt_ubiq.containers.thin import Thin
+from salt_ubiq.engine.client import Engine
 from salt_ubiq.errors import NameTaken
-from salt_ubiq.runtime import RuntimeVolume
-from salt_ubiq.thin import Thin
-from salt_ubiq.verify import verify
-from salt_ubiq.workspace import Workspace
+from salt_ubiq.redact import Redactor
+from salt_ubiq.verification.checks import verify
+from salt_ubiq.workspace.slots import Slot, Workspace
 from tests.conftest import BASE, DEBIAN, IMAGES, no_new_images
 
 NAME = "salt-ubiq-test-verify"
@@ -73,14 +75,15 @@ def nothing_left(engine):
 
 @pytest.fixture
 def runtime(base, cachedir):
-    """The name of the Salt runtime's volume."""
+    """The Salt runtime's volume, already made."""
     workspace = Workspace(str(cachedir))
     volume = RuntimeVolume(Runtime(), Engine(), workspace, Thin(workspace, {}))
-    return volume.ensure()
+    volume.ensure()
+    return volume
 
 
 @pytest.fixture
-def check(runtime, nothing_left):
+def check(runtime, nothing_left, tmp_path):
     """``check(reference, *checks)``: what fails, and what is written to the log."""
 
     def run(reference, *checks, kind=Service, own_python=False, note=None):
@@ -98,14 +101,12 @@ def check(runtime, nothing_left):
         )
         engine = Engine()
         log = []
-        failures = verify(
-            declared,
-            engine.existing(reference).id,
-            engine,
-            NAME,
-            None if own_python else lambda: runtime,
-            note or log.append,
-        )
+        session = BuildSession(
+            engine=engine, workspace=None, slot=Slot(NAME, tmp_path), opts={}, clean=Redactor(),
+            log_path="", log_line=note or log.append,
+        )  # fmt: skip
+        built = engine.images.existing(reference)
+        failures = verify(declared, built, session, None if own_python else runtime)
         return failures, log
 
     return run

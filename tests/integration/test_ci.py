@@ -11,8 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import BASE_DECLARATION, IMAGES, REPOSITORY
-from tests.registry_server import PASSWORD, USERNAME, RegistryServer
+from tests.conftest import BASE_DECLARATION, IMAGES
+from tests.support.registry_server import PASSWORD, USERNAME, RegistryServer
+from tests.support.repository import REPOSITORY
 from tests.unit.test_ci_recipes import ours
 
 WEB, BASE = f"{IMAGES}web", f"{IMAGES}debian-python"

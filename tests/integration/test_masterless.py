@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import IMAGES
-from tests.waiting import until
+from tests.support.waiting import until
 
 IMAGE = f"{IMAGES}web"
 BIN = Path(sys.executable).parent

@@ -19,7 +19,7 @@ from typing import Any
 
 import pytest
 
-from tests.repository import REPOSITORY, copy_to
+from tests.support.repository import REPOSITORY, copy_to
 
 SCRIPTS = Path(sysconfig.get_path("scripts"))
 SITE_PACKAGES = {Path(sysconfig.get_path(name)) for name in ("purelib", "platlib")}

@@ -14,7 +14,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import BASE, IMAGES, REPOSITORY
+from tests.conftest import BASE, IMAGES
+from tests.support.repository import REPOSITORY
 
 BIN = Path(sys.executable).parent
 IMAGE = f"{IMAGES}web"

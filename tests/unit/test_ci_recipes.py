@@ -4,15 +4,15 @@ import inspect
 import json
 import shlex
 import subprocess
-from pathlib import Path
 
 import pytest
 import yaml
 
-from salt_ubiq import catalogue
+from salt_ubiq.catalogue.parse import parse
 from salt_ubiq.runners import ubiq
+from tests.support.repository import REPOSITORY
 
-CI = Path(__file__).parents[2] / "docs" / "ci"
+CI = REPOSITORY / "docs" / "ci"
 SECRETS = ("DOCKER_USERNAME", "DOCKER_PASSWORD")
 
 
@@ -82,7 +82,7 @@ def test_builds_run_with_the_hosts_python_unless_pillar_says_otherwise(tmp_path)
     ((source, command),) = config["ext_pillar"][0].items()
     printed = subprocess.check_output(["sh", "-c", command], text=True)
     assert (source, config["ext_pillar_first"]) == ("cmd_json", True)
-    assert catalogue.parse(json.loads(printed)["ubiq"]).runtime.host
+    assert parse(json.loads(printed)["ubiq"]).runtime.host
 
 
 def test_github_gives_the_secrets_to_the_build_alone():

@@ -20,16 +20,18 @@ from typing import Any
 import pytest
 import yaml
 
-from salt_ubiq import catalogue
+from salt_ubiq.catalogue import models
+from salt_ubiq.catalogue.parse import parse
 from salt_ubiq.errors import CatalogueError
 from salt_ubiq.modules import ubiq_docker
-from salt_ubiq.progress import Progress
-from salt_ubiq.recipe import Recipe
-from salt_ubiq.registry import credentials
-from salt_ubiq.report import Result, table
+from salt_ubiq.recipes.recipe import Recipe
+from salt_ubiq.registry.logins import credentials
+from salt_ubiq.results import Result
 from salt_ubiq.runners import ubiq
+from salt_ubiq.runs.progress import Progress
+from salt_ubiq.runs.summary import table
 from salt_ubiq.states import ubiq_docker as states
-from tests.documentation import (
+from tests.support.documentation import (
     PAGES,
     REPOSITORY,
     Block,
@@ -75,7 +77,7 @@ def check_yaml(block: Block) -> None:
         content = yaml.safe_load(part)
         keys = set(content)
         if keys == {"ubiq"}:
-            catalogue.parse(whole(content["ubiq"]))
+            parse(whole(content["ubiq"]))
         elif keys == {"schedule"}:
             for job in content["schedule"].values():
                 arguments = (job["function"], job.get("args", []), job.get("kwargs", {}))
@@ -195,7 +197,7 @@ def check_mistakes(block: Block) -> None:
     base = {"repository": "example/debian", "dockerfile": "/srv/debian"}
     web = {"repository": "example/web", "base": "debain"}
     with pytest.raises(CatalogueError) as failure:
-        catalogue.parse({"bases": {"debian": base}, "services": {"web": web}})
+        parse({"bases": {"debian": base}, "services": {"web": web}})
     assert sorted(str(failure.value).splitlines()) == sorted(block.text.splitlines())
 
 
@@ -303,10 +305,10 @@ def rows(heading: str) -> set[str]:
 
 def test_the_tables_have_all_keys_of_the_catalogue():
     of_all = rows("## Every image")
-    assert of_all | rows("## Bases") == set(catalogue.Base.model_fields) - {"name", "path"}
-    assert of_all | rows("## Services") == set(catalogue.Service.model_fields) - {"name", "path"}
-    assert rows("### `config`") == set(catalogue.ImageConfig.model_fields)
-    checks = set(catalogue.Check.model_fields) - {"environment", "timeout"}
+    assert of_all | rows("## Bases") == set(models.Base.model_fields) - {"name", "path"}
+    assert of_all | rows("## Services") == set(models.Service.model_fields) - {"name", "path"}
+    assert rows("### `config`") == set(models.ImageConfig.model_fields)
+    checks = set(models.Check.model_fields) - {"environment", "timeout"}
     assert rows("### `verify`") == checks
 
 

@@ -9,7 +9,7 @@ import pytest
 from salt_ubiq.modules import ubiq_docker
 from salt_ubiq.output import ubiq as output
 from salt_ubiq.runners import ubiq
-from tests.documentation import mistake_in_salt_command, public_functions
+from tests.support.documentation import mistake_in_salt_command, public_functions
 
 FUNCTIONS = {
     f"{module.__virtualname__}.{name}": (command, function)

@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from salt_ubiq.sensitive import at, secrets
-from tests.repository import REPOSITORY
+from tests.support.repository import REPOSITORY
 
 VALUE = "Tr0ub4dor and 3 others"
 ORDINARY = """

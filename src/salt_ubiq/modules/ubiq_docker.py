@@ -8,42 +8,42 @@ applying SLS modules to a base, to another service or to any other image.
 :depends: the Python packages salt-ubiq, saltext.dockermod and docker; a Docker engine
 """
 
-import os
-import time
-from contextlib import contextmanager
-from datetime import datetime, timezone
-from functools import partial
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, MutableMapping
+from contextlib import contextmanager as _contextmanager
+from typing import TYPE_CHECKING, Any
 
 from salt.exceptions import CommandExecutionError, SaltInvocationError
 
 try:
-    from salt_ubiq import conductor as _conductor
-    from salt_ubiq import graph as _graph
-    from salt_ubiq import packages as _packages
-    from salt_ubiq import plan as _plan
-    from salt_ubiq import prune as _prune
-    from salt_ubiq import readiness as _readiness
+    from salt_ubiq.api import Api as _Api
     from salt_ubiq.errors import UbiqError as _UbiqError
-    from salt_ubiq.files import read as _read
+    from salt_ubiq.errors import UsageError as _UsageError
     from salt_ubiq.host import Host as _Host
-    from salt_ubiq.progress import told as _told
-    from salt_ubiq.workers.local import LocalExecutor as _LocalExecutor
+    from salt_ubiq.runs.plan import Request as _Request
 
     HAS_UBIQ = True
 except ImportError:
     HAS_UBIQ = False
 
+if TYPE_CHECKING:
+    __salt__: dict[str, Callable[..., Any]]
+    __opts__: dict[str, Any]
+    __pillar__: dict[str, Any]
+    __context__: MutableMapping[str, Any]
+
 __virtualname__ = "ubiq_docker"
 __outputter__ = {"build_all": "ubiq"}
 
 
-def __virtual__():
+def __virtual__() -> str | tuple[bool, str]:
     if HAS_UBIQ:
         return __virtualname__
     return False, "ubiq_docker needs the package salt-ubiq beside Salt: salt-pip install salt-ubiq"
 
 
-def check():
+def check() -> dict[str, Any]:
     """
     Say whether this host is ready to build images.
 
@@ -59,13 +59,13 @@ def check():
         salt-call --local ubiq_docker.check
     """
     host = _host()
-    report = _readiness.check(host.functions, host.images)
+    report = _Api(host).check()
     if report["problems"]:
         host.exit_with(1)
     return report
 
 
-def catalogue():
+def catalogue() -> dict[str, Any]:
     """
     Return the validated catalogue, defaults filled in:
     ``{"bases": {name: …}, "services": {name: …}}``. Secrets are hidden.
@@ -79,10 +79,12 @@ def catalogue():
         salt-call --local ubiq_docker.catalogue
     """
     with _salt_errors():
-        return _host().catalogue()
+        return _Api(_host()).catalogue()
 
 
-def build_base(name, force=False, refresh=False, push=False):
+def build_base(
+    name: str, force: bool = False, refresh: bool = False, push: bool = False
+) -> dict[str, Any]:
     """
     Build a base from its Dockerfile and point its tags to it, unless it is up to date.
 
@@ -117,26 +119,22 @@ def build_base(name, force=False, refresh=False, push=False):
         salt-call --local ubiq_docker.build_base debian-python
     """
     with _salt_errors():
-        host = _host()
-        images = host.images()
-        base = images[_name(name)]
-        if base not in images.bases:
-            raise SaltInvocationError(f"'{name}' is a service: use ubiq_docker.build_service")
-        return _build(host, images, base, force, refresh, push).to_dict()
+        request = _Request(force=force, refresh=refresh, push=push)
+        return _Api(_host()).build_base(_name(name), request).to_dict()
 
 
 def build_service(
-    name,
-    mods=None,
-    base=None,
-    tag=None,
-    extra_filerefs=None,
-    pillar=None,
-    force=False,
-    refresh=False,
-    push=False,
-    **kwargs,
-):
+    name: str,
+    mods: Any = None,
+    base: Any = None,
+    tag: Any = None,
+    extra_filerefs: Any = None,
+    pillar: dict[str, Any] | None = None,
+    force: bool = False,
+    refresh: bool = False,
+    push: bool = False,
+    **kwargs: Any,
+) -> dict[str, Any]:
     """
     Build a service with ``docker.sls_build`` and point its tags to it, unless it is
     up to date; before it, those it is built from that are not.
@@ -197,13 +195,11 @@ def build_service(
     }
     given = _given({**named, **kwargs})
     with _salt_errors():
-        host = _host()
-        images = host.images()
-        service = _plan.service(images, _name(name), given)
-        return _build(host, images, service, force, refresh, push).to_dict()
+        request = _Request(force=force, refresh=refresh, push=push)
+        return _Api(_host()).build_service(_name(name), given, request).to_dict()
 
 
-def plan(*names, force=False, refresh=False):
+def plan(*names: str, force: bool = False, refresh: bool = False) -> list[dict[str, Any]]:
     """
     Say what :py:func:`build_all` would build, in order, and why; build nothing.
 
@@ -220,14 +216,16 @@ def plan(*names, force=False, refresh=False):
         salt-call --local ubiq_docker.plan +moodle-web
     """
     with _salt_errors():
-        host = _host()
-        images = host.images()
-        asked = [*map(_name, names)]
-        steps = _steps(host, images, host.builder(images), asked, force, refresh)
-        return [step.to_dict() for step in steps]
+        return _Api(_host()).plan(_Request(_names(names), force, refresh))
 
 
-def build_all(*names, jobs=None, force=False, refresh=False, push=False):
+def build_all(
+    *names: str,
+    jobs: int | None = None,
+    force: bool = False,
+    refresh: bool = False,
+    push: bool = False,
+) -> dict[str, dict[str, Any]]:
     """
     Build all images of the catalogue, or those that are named, and what they are
     built from, in order and as many at once as there are slots; what is up to date
@@ -261,40 +259,14 @@ def build_all(*names, jobs=None, force=False, refresh=False, push=False):
         salt-call --local ubiq_docker.build_all
         salt-call --local ubiq_docker.build_all 'moodle-*' jobs=4
     """
-    with _salt_errors(), _told():
+    with _salt_errors():
         host, jobs = _host(), _slots(jobs)
-        since = time.time() if refresh else None
-        with host.runs.recording_failure():
-            images = host.images()
-            builder = host.builder(images)
-            asked = [*map(_name, names)]
-            steps = _steps(host, images, builder, asked, force, refresh, push)
-        fresh = {step.image.name: builder.up_to_date(step.image) for step in steps if not step.due}
-        due = {step.image.name: step for step in steps}
-
-        def build(name):
-            step = due[name]
-            again = host.builder(images, builder.run)
-            return again.attempt(images[name], step.forced, since, step.push)
-
-        def executor(progress):
-            return _LocalExecutor(jobs or os.cpu_count() or 1, build, progress.refresh)
-
-        try:
-            results, status = _conductor.conduct(
-                steps, executor, jobs, host.runs, builder.run, host.fire, fresh
-            )
-        except (KeyboardInterrupt, SystemExit):
-            builder.sites.remove_leftovers()
-            raise CommandExecutionError(
-                f"cancelled; see salt-run ubiq.runs, run {builder.run}"
-            ) from None
-        builder.sites.remove_leftovers()
-        host.exit_with(status)
-        return {name: result.to_dict() for name, result in results.items()}
+        outcome = _Api(host).build_all(_Request(_names(names), force, refresh, push), jobs)
+        host.exit_with(outcome.status)
+        return outcome.to_dict()
 
 
-def outlook(name, force=False, refresh=False, **kwargs):
+def outlook(name: str, force: bool = False, refresh: bool = False, **kwargs: Any) -> dict[str, Any]:
     """
     Say whether and why :py:func:`build_base` or :py:func:`build_service` would build
     an image; build nothing. Returns a step as :py:func:`plan` does.
@@ -308,22 +280,11 @@ def outlook(name, force=False, refresh=False, **kwargs):
         salt-call --local ubiq_docker.outlook moodle-web
     """
     with _salt_errors():
-        host = _host()
-        images = host.images()
-        name = _name(name)
-        image = images.find(name)
-        if image not in images.bases:
-            image = _plan.service(images, name, _given(kwargs))
-        builder = host.builder(images)
-        parent = images.parent_of(image)
-        above = _steps(host, images, builder, [parent.name], False, refresh) if parent else []
-        built = tuple(step.image.name for step in above[-1:] if step.reasons)
-        why = [f"parent {name} is built" for name in built]
-        why += _forced(host, images, image, force, refresh)
-        return _plan.Step(image, built, tuple(why or builder.reasons(image))).to_dict()
+        request = _Request(force=force, refresh=refresh)
+        return _Api(_host()).outlook(_name(name), _given(kwargs), request)
 
 
-def remove(name, test=False):
+def remove(name: str, test: bool = False) -> dict[str, str]:
     """
     Remove the tags of an image of the catalogue from the engine, and the image if
     nothing else needs it.
@@ -343,17 +304,10 @@ def remove(name, test=False):
         salt-call --local ubiq_docker.remove moodle-web
     """
     with _salt_errors():
-        host = _host()
-        images, engine = host.images(), host.engine()
-        found = {reference: engine.image(reference) for reference in images[_name(name)].references}
-        there = {reference: image.id for reference, image in found.items() if image}
-        for reference in () if test else there:
-            if not engine.remove_image(reference):
-                raise CommandExecutionError(f"{reference} is used by a container: it stays")
-        return there
+        return _Api(_host()).remove(_name(name), test)
 
 
-def outdated(*names):
+def outdated(*names: str) -> dict[str, dict[str, Any]]:
     """
     Say what has moved under images though nothing of them was changed: newer packages
     for what is installed in them, another image where what they are FROM comes from.
@@ -372,14 +326,10 @@ def outdated(*names):
         salt-call --local ubiq_docker.outdated moodle-web
     """
     with _salt_errors():
-        host = _host()
-        images = host.images()
-        lookout = host.lookout(images)
-        found = _graph.select(images.edges, [*map(_name, names)])
-        return {name: lookout.outdated(images[name]).to_dict() for name in found}
+        return _Api(_host()).outdated(_names(names))
 
 
-def status(*names):
+def status(*names: str) -> dict[str, dict[str, Any]]:
     """
     Return what the engine has of the images of the catalogue, by name: ``image``,
     ``present``, ``fresh`` (whether it is what is declared), ``reasons`` (if not, why),
@@ -396,13 +346,10 @@ def status(*names):
         salt-call --local ubiq_docker.status
     """
     with _salt_errors():
-        host = _host()
-        images = host.images()
-        builder = host.builder(images)
-        return _plan.status(images, [*map(_name, names)], builder.engine, builder.reasons)
+        return _Api(_host()).status(_names(names))
 
 
-def push(*names, test=False):
+def push(*names: str, test: bool = False) -> dict[str, dict[str, Any]]:
     """
     See to it that images are in their registry, as they are on the engine, with all
     their tags; what the registry has is not sent again.
@@ -427,26 +374,10 @@ def push(*names, test=False):
         salt-call --local ubiq_docker.push moodle-web
     """
     with _salt_errors():
-        host = _host()
-        images = host.images()
-        registry = host.builder(images).registry
-        result = {}
-        for name in _graph.select(images.edges, [*map(_name, names)]):
-            if test:
-                missing = registry.missing(images[name])
-                result |= {
-                    reference: {"digest": None, "pushed": True, "old": old}
-                    for reference, old in missing.items()
-                }
-            else:
-                result |= {
-                    each.reference: {"digest": each.digest, "pushed": each.pushed, "old": each.old}
-                    for each in registry.push(images[name])
-                }
-        return result
+        return _Api(_host()).push(_names(names), test)
 
 
-def verify(name):
+def verify(name: str) -> dict[str, Any]:
     """
     Verify an image as it is on the engine: carry out its checks, and see whether its
     states have converged.
@@ -464,22 +395,20 @@ def verify(name):
         salt-call --local ubiq_docker.verify moodle-web
     """
     with _salt_errors():
-        host = _host()
-        images = host.images()
-        name = _name(name)
-        image = images[name]
-        proof = host.builder(images).verify(image)
+        host, name = _host(), _name(name)
+        api = _Api(host)
+        proof = api.verify(name)
         host.exit_with(int(bool(proof.failures)))
         return {
             "name": name,
-            "image": image.reference,
+            "image": api.images[name].reference,
             "verified": not proof.failures,
             "failures": list(proof.failures),
             "warnings": list(proof.warnings),
         }
 
 
-def packages(name, fmt="list", dest=None):
+def packages(name: str, fmt: str = "list", dest: str | None = None) -> Any:
     """
     Return the packages in an image, as Salt's ``pkg.list_pkgs`` finds them in a
     container of it, which is removed afterwards.
@@ -506,28 +435,11 @@ def packages(name, fmt="list", dest=None):
         salt-call --local ubiq_docker.packages moodle-web
         salt-call --local ubiq_docker.packages moodle-web fmt=cyclonedx dest=/srv/moodle-web.json
     """
-    if fmt not in ("list", "cyclonedx"):
-        raise SaltInvocationError(f"no format '{fmt}': there are list and cyclonedx")
-    if dest is not None and not str(dest).startswith("/"):
-        raise SaltInvocationError(f"dest has to be an absolute path: '{dest}' is not")
     with _salt_errors():
-        host, name = _host(), _name(name)
-        images = host.images()
-        builder, declared = host.builder(images), images.find(name)
-        reference = declared.reference if declared else name
-        image = builder.engine.image(reference)
-        if image is None:
-            raise CommandExecutionError(f"{reference} is not on the engine: build or pull it first")
-        with builder.salt_in(image, reference) as container:
-            contents = _packages.read(container)
-        if fmt == "list":
-            found = contents.to_dict()
-        else:
-            found = _packages.sbom(contents, reference, image.id, datetime.now(timezone.utc))
-        return found if dest is None else _packages.write(found, dest)
+        return _Api(_host()).packages(_name(name), fmt, dest)
 
 
-def logs(name):
+def logs(name: str) -> str:
     """
     Return the log of an image's latest build on this host.
 
@@ -541,13 +453,10 @@ def logs(name):
         salt-call --local ubiq_docker.logs moodle-web
     """
     with _salt_errors():
-        text = _read(_host().workspace.log_of(_name(name)))
-    if text is None:
-        raise CommandExecutionError(f"no log of '{name}': it was not built on this host")
-    return text
+        return _Api(_host()).log_of(_name(name))
 
 
-def runs(run=None, limit=10):
+def runs(run: str | None = None, limit: int = 10) -> list[dict[str, Any]] | dict[str, Any]:
     """
     Return the latest runs of :py:func:`build_all` on this host, the latest first,
     or one of them whole.
@@ -565,13 +474,11 @@ def runs(run=None, limit=10):
         salt-call --local ubiq_docker.runs
     """
     with _salt_errors():
-        records = _host().runs
-        if run:
-            return records.load(run).to_dict()
-        return [each.summary() for each in records.list(limit)]
+        api = _Api(_host())
+        return api.run(run) if run else api.runs(limit)
 
 
-def prune(*kinds, days=0, test=False):
+def prune(*kinds: str, days: float = 0, test: bool = False) -> dict[str, list[str]]:
     """
     Remove from the engine what builds have left there, for later or by dying.
 
@@ -600,18 +507,11 @@ def prune(*kinds, days=0, test=False):
         salt-call --local ubiq_docker.prune images shared days=7
         salt-call --local ubiq_docker.prune caches test=True
     """
-    unknown = [kind for kind in kinds if kind not in _prune.KINDS]
-    if unknown:
-        raise SaltInvocationError(
-            f"no kind {', '.join(unknown)} to prune: there are {', '.join(_prune.KINDS)}"
-        )
     with _salt_errors():
-        host = _host()
-        builder = host.builder(host.images())
-        return _prune.prune(builder, kinds or _prune.DEFAULT, float(days), test)
+        return _Api(_host()).prune(kinds, float(days), test)
 
 
-def _given(kwargs):
+def _given(kwargs: dict[str, Any]) -> dict[str, Any]:
     """What a call says of a service, by the catalogue's keys."""
     given = {key: value for key, value in kwargs.items() if not key.startswith("__")}
     if "tag" in given:
@@ -619,43 +519,18 @@ def _given(kwargs):
     return {key: value for key, value in given.items() if value is not None}
 
 
-def _build(host, images, image, force, refresh, push):
-    """Build an image, and before it what of its parents is not up to date."""
-    since = time.time() if refresh else None
-    builder = host.builder(images)
-    with _told():
-        forced = _forced(host, images, image, force, refresh)
-        parent = images.parent_of(image)
-        above = _steps(host, images, builder, [parent.name], False, refresh) if parent else ()
-        builds = {
-            step.image.name: partial(builder.build, step.image, step.forced, since)
-            for step in above
-            if step.reasons
-        }
-        builds[image.name] = partial(builder.build, image, forced, since, push)
-        return _conductor.conduct_here(builds)
+def _names(names: tuple[object, ...]) -> tuple[str, ...]:
+    return tuple(map(_name, names))
 
 
-def _forced(host, images, image, force, refresh):
-    moved = host.lookout(images).outdated(image).reasons if refresh else ()
-    return (*((_plan.FORCED,) if force else ()), *moved)
-
-
-def _steps(host, images, builder, names, force, refresh, push=False):
-    forced = _plan.all_forced(images, names) if force else {}
-    if refresh:
-        forced = {**host.lookout(images).reasons(names), **forced}
-    return _plan.steps(images, names, builder.reasons, forced, push)
-
-
-def _name(name):
+def _name(name: object) -> str:
     """Salt's command line makes numbers, true and null of what reads so."""
     if isinstance(name, str | int | float | None):
         return str(name)
     raise SaltInvocationError(f"{name!r} is not the name of an image")
 
 
-def _slots(jobs):
+def _slots(jobs: object) -> int | None:
     if jobs is None:
         return None
     if isinstance(jobs, bool) or not isinstance(jobs, int) or jobs < 1:
@@ -663,15 +538,17 @@ def _slots(jobs):
     return jobs
 
 
-def _host():
+def _host() -> _Host:
     """First of all in a function: another loader's dunders may be here soon."""
     return _Host.of(__salt__, __opts__, __pillar__, __context__)
 
 
-@contextmanager
-def _salt_errors():
+@_contextmanager
+def _salt_errors() -> Iterator[None]:
     try:
         yield
+    except _UsageError as exc:
+        raise SaltInvocationError(str(exc)) from None
     except _UbiqError as exc:
         raise CommandExecutionError(str(exc)) from None
     except OSError as exc:  # a full disk, a file that is another's

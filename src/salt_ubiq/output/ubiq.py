@@ -5,16 +5,24 @@ The default for ``ubiq_docker.build_all``, where ``--out=json`` shows all; the
 runner ``ubiq.build_all`` needs ``--out=ubiq``.
 """
 
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
 import salt.output
+
+if TYPE_CHECKING:
+    __opts__: dict[str, Any]
 
 __virtualname__ = "ubiq"
 
 
-def __virtual__():
+def __virtual__() -> str:
     return __virtualname__
 
 
-def output(data, **kwargs):
+def output(data: Any, **kwargs: Any) -> str:
     """
     Return the text for the results in ``data``, ``{name: result}`` at any depth.
 
@@ -24,13 +32,14 @@ def output(data, **kwargs):
 
         salt-call --local --out=ubiq ubiq_docker.build_all
     """
-    from salt_ubiq.report import Result, table
+    from salt_ubiq.results import Result
+    from salt_ubiq.runs.summary import table
 
     results = list(_results(data))
     if not results:
         # The option that named this outputter would name it again.
         opts = {key: value for key, value in __opts__.items() if key != "output"}
-        return salt.output.out_format(data, "nested", opts, **kwargs)
+        return str(salt.output.out_format(data, "nested", opts, **kwargs))
     texts = [table(Result.from_dict(result) for result in results)]
     for result in results:
         if result["error"] and result["action"] == "failed":
@@ -39,7 +48,7 @@ def output(data, **kwargs):
     return "\n\n".join(texts)
 
 
-def _results(data):
+def _results(data: Any) -> Iterator[dict[str, Any]]:
     if not isinstance(data, dict):
         return
     if "action" in data and "name" in data:

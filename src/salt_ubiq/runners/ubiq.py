@@ -4,10 +4,14 @@ See and order image builds from the master's side.
 :depends: the Python package salt-ubiq
 """
 
+from __future__ import annotations
+
 import contextlib
 import importlib.util
 import logging
 import pathlib
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 import salt.client
 import salt.config
@@ -15,18 +19,25 @@ import salt.utils.event
 from salt.exceptions import CommandExecutionError
 from salt.exceptions import NotImplemented as ShownWithoutTraceback
 
+if TYPE_CHECKING:
+    from salt_ubiq.runs.plan import Request
+    from salt_ubiq.runs.run import Outcome
+
+    __opts__: dict[str, Any]
+    __context__: dict[str, Any]
+
 __virtualname__ = "ubiq"
 
 log = logging.getLogger(__name__)
 
 
-def __virtual__():
+def __virtual__() -> str | tuple[bool, str]:
     if importlib.util.find_spec("salt_ubiq"):
         return __virtualname__
     return False, "ubiq needs the package salt-ubiq beside Salt: salt-pip install salt-ubiq"
 
 
-def __init__(opts):
+def __init__(opts: Mapping[str, Any]) -> None:
     """
     Make the directory into which salt-run writes before it calls any function: where no
     master's daemon has run, nobody has made it.
@@ -35,7 +46,7 @@ def __init__(opts):
         pathlib.Path(opts["cachedir"], "proc").mkdir(mode=0o700, parents=True, exist_ok=True)
 
 
-def catalogue():
+def catalogue() -> Any:
     """
     Return the validated catalogue that builds on this machine use, as
     :py:func:`ubiq_docker.catalogue <salt_ubiq.modules.ubiq_docker.catalogue>` does.
@@ -49,7 +60,7 @@ def catalogue():
     return _here("ubiq_docker.catalogue")
 
 
-def plan(*names, force=False, refresh=False):
+def plan(*names: str, force: bool = False, refresh: bool = False) -> Any:
     """
     Say what would be built on this machine, in order, and why, as
     :py:func:`ubiq_docker.plan <salt_ubiq.modules.ubiq_docker.plan>` does.
@@ -63,7 +74,7 @@ def plan(*names, force=False, refresh=False):
     return _here("ubiq_docker.plan", *names, force=force, refresh=refresh)
 
 
-def status(*names):
+def status(*names: str) -> Any:
     """
     Return what this machine's engine has of the images, as
     :py:func:`ubiq_docker.status <salt_ubiq.modules.ubiq_docker.status>` does.
@@ -77,7 +88,7 @@ def status(*names):
     return _here("ubiq_docker.status", *names)
 
 
-def runs(run=None, limit=10):
+def runs(run: str | None = None, limit: int = 10) -> Any:
     """
     Return the latest runs, the latest first, or one of them whole: those that built on this
     machine and those that :py:func:`build_all` ordered from minions.
@@ -98,7 +109,7 @@ def runs(run=None, limit=10):
     return _here("ubiq_docker.runs", run, limit=limit)
 
 
-def graph(fmt="text"):
+def graph(fmt: str = "text") -> str:
     """
     Draw what is built from what.
 
@@ -112,8 +123,8 @@ def graph(fmt="text"):
         salt-run ubiq.graph
         salt-run ubiq.graph fmt=mermaid
     """
-    from salt_ubiq.catalogue import parse
-    from salt_ubiq.graph import drawn
+    from salt_ubiq.catalogue.drawing import drawn
+    from salt_ubiq.catalogue.parse import parse
 
     try:
         return drawn(parse(_here("ubiq_docker.catalogue")).edges, fmt)
@@ -121,7 +132,14 @@ def graph(fmt="text"):
         raise ShownWithoutTraceback(str(exc)) from None
 
 
-def build(name, tgt=None, tgt_type="glob", force=False, refresh=False, push=False):
+def build(
+    name: str,
+    tgt: Any = None,
+    tgt_type: str = "glob",
+    force: bool = False,
+    refresh: bool = False,
+    push: bool = False,
+) -> dict[str, Any]:
     """
     Build one image of the catalogue, as :py:func:`build_all` builds many.
 
@@ -134,7 +152,15 @@ def build(name, tgt=None, tgt_type="glob", force=False, refresh=False, push=Fals
     return build_all(name, tgt=tgt, tgt_type=tgt_type, force=force, refresh=refresh, push=push)
 
 
-def build_all(*names, tgt=None, tgt_type="glob", jobs=None, force=False, refresh=False, push=False):
+def build_all(
+    *names: str,
+    tgt: Any = None,
+    tgt_type: str = "glob",
+    jobs: int | None = None,
+    force: bool = False,
+    refresh: bool = False,
+    push: bool = False,
+) -> dict[str, Any]:
     """
     Build all images of the catalogue, or those that are named, in order: on
     this machine, without any daemon, or as jobs on minions.
@@ -174,24 +200,21 @@ def build_all(*names, tgt=None, tgt_type="glob", jobs=None, force=False, refresh
     """
     tgt = tgt or __opts__.get("ubiq_builders")
     if tgt:
-        results, retcode = _on_minions(names, tgt, tgt_type, jobs, force, refresh, push)
+        from salt_ubiq.runs.plan import Request
+
+        request = Request(names, force, refresh, push)
+        outcome = _on_minions(tgt, tgt_type, request, jobs)
+        results, retcode = outcome.to_dict(), outcome.status
     else:
         caller = _caller()
-        results = _call(
-            caller,
-            "ubiq_docker.build_all",
-            *names,
-            jobs=jobs,
-            force=force,
-            refresh=refresh,
-            push=push,
-        )
+        how = {"jobs": jobs, "force": force, "refresh": refresh, "push": push}
+        results = _call(caller, "ubiq_docker.build_all", *names, **how)
         retcode = caller.sminion.functions.pack["__context__"].get("retcode", 0)
     __context__["retcode"] = retcode
     return {"images": results, "retcode": retcode}
 
 
-def hook(data):
+def hook(data: Any) -> dict[str, Any]:
     """
     Carry out what a webhook orders: build images as :py:func:`build_all` does, on the
     minions of ``ubiq_builders`` or on this machine, and return what it returns.
@@ -209,12 +232,12 @@ def hook(data):
 
         salt-run ubiq.hook '{"images": ["moodle-web"], "push": true}'
     """
-    from salt_ubiq import order
+    from salt_ubiq.catalogue import webhook
     from salt_ubiq.errors import UbiqError
 
     try:
         try:
-            ordered = order.parse(data)
+            ordered = webhook.parse(data)
         except UbiqError as exc:
             raise ShownWithoutTraceback(str(exc)) from None
         return build_all(
@@ -225,46 +248,43 @@ def hook(data):
         raise
 
 
-def _on_minions(names, tgt, tgt_type, jobs, force, refresh, push):
-    from salt_ubiq import farm
+def _on_minions(tgt: Any, tgt_type: str, request: Request, jobs: int | None) -> Outcome:
     from salt_ubiq.errors import UbiqError
-    from salt_ubiq.progress import told
+    from salt_ubiq.runs import on_minions
+    from salt_ubiq.runs.progress import told
+    from salt_ubiq.runs.records import Runs, new_run_id
+    from salt_ubiq.runs.run import Run
+    from salt_ubiq.workspace.slots import root
 
     client = salt.client.get_local_client(mopts=dict(__opts__), skip_perm_errors=True)
+    records = Runs(root(__opts__["cachedir"]) / "runs")
     with (
         told(),
         salt.utils.event.get_master_event(__opts__, __opts__["sock_dir"], listen=False) as bus,
     ):
 
-        def fire(tag, data):
+        def fire(tag: str, data: Mapping[str, Any]) -> None:
             bus.fire_event(data, tag)
 
         try:
-            return farm.build_all(
-                client, names, tgt, tgt_type, jobs, force, refresh, push, _runs(), fire
-            )
+            target = on_minions.Target(tgt, tgt_type)
+            this = Run(new_run_id(), records, fire)
+            return on_minions.build_all(client, target, request, jobs, this)
         except UbiqError as exc:
             raise ShownWithoutTraceback(str(exc)) from None
 
 
-def _runs():
-    from salt_ubiq.runs import Runs
-    from salt_ubiq.workspace import root
-
-    return Runs(root(__opts__["cachedir"]) / "runs")
-
-
-def _here(function, *args, **kwargs):
+def _here(function: str, *args: Any, **kwargs: Any) -> Any:
     return _call(_caller(), function, *args, **kwargs)
 
 
-def _caller():
+def _caller() -> Any:
     """What calls execution functions on this machine; no daemon is needed, master or minion."""
     opts = salt.config.mminion_config(__opts__["conf_file"], {**__opts__, "file_client": "local"})
     return salt.client.Caller(mopts=opts)
 
 
-def _call(caller, function, *args, **kwargs):
+def _call(caller: Any, function: str, *args: Any, **kwargs: Any) -> Any:
     """A failure becomes the one exception that salt-run shows without its traceback."""
     try:
         return caller.cmd(function, *args, **kwargs)

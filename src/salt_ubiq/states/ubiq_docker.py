@@ -23,20 +23,31 @@ With ``test=True`` each says what it would do, and why, and does nothing. An ima
 watches another state, or listens to it, is built anew when that has changed something.
 """
 
+from __future__ import annotations
+
 import functools
+from collections.abc import Callable, Iterable, Mapping
+from typing import TYPE_CHECKING, Any
 
 from salt.exceptions import CommandExecutionError, SaltInvocationError
+
+if TYPE_CHECKING:
+    __salt__: dict[str, Callable[..., Any]]
+    __states__: dict[str, Callable[..., dict[str, Any]]]
+    __opts__: dict[str, Any]
 
 __virtualname__ = "ubiq_docker"
 
 
-def __virtual__():
+def __virtual__() -> str | tuple[bool, str]:
     if "ubiq_docker.build_service" in __salt__:
         return __virtualname__
     return False, "ubiq_docker needs the package salt-ubiq beside Salt: salt-pip install salt-ubiq"
 
 
-def base_built(name, force=False, refresh=False, push=False):
+def base_built(
+    name: str, force: bool = False, refresh: bool = False, push: bool = False
+) -> dict[str, Any]:
     """
     Have a base of the catalogue built, and up to date.
 
@@ -56,7 +67,7 @@ def base_built(name, force=False, refresh=False, push=False):
     return _built(name, "ubiq_docker.build_base", force=force, refresh=refresh, push=push)
 
 
-def service_built(name, **kwargs):
+def service_built(name: str, **kwargs: Any) -> dict[str, Any]:
     """
     Have a service of the catalogue, or the one that the arguments describe, built,
     and up to date; before it, what it is built from.
@@ -70,7 +81,14 @@ def service_built(name, **kwargs):
     return _built(name, "ubiq_docker.build_service", **kwargs)
 
 
-def all_built(name, images=(), jobs=None, force=False, refresh=False, push=False):
+def all_built(
+    name: str,
+    images: Iterable[str] = (),
+    jobs: int | None = None,
+    force: bool = False,
+    refresh: bool = False,
+    push: bool = False,
+) -> dict[str, Any]:
     """
     Have all images of the catalogue built, and up to date, or some of them and what
     they are built from, as many at once as there are slots.
@@ -92,7 +110,7 @@ def all_built(name, images=(), jobs=None, force=False, refresh=False, push=False
         plan = functools.partial(__salt__["ubiq_docker.plan"], *names, force=force, refresh=refresh)
         return _attempted(ret, lambda: _planned(ret, plan()))
 
-    def build():
+    def build() -> dict[str, Any]:
         results = __salt__["ubiq_docker.build_all"](
             *names, jobs=jobs, force=force, refresh=refresh, push=push
         ).values()
@@ -112,7 +130,7 @@ def all_built(name, images=(), jobs=None, force=False, refresh=False, push=False
     return _attempted(ret, build)
 
 
-def pushed(name, images=()):
+def pushed(name: str, images: Iterable[str] = ()) -> dict[str, Any]:
     """
     Have images in their registry, as they are on the engine, with all their tags.
 
@@ -125,7 +143,7 @@ def pushed(name, images=()):
     ret = _ret(name)
     names = _listed(images) or [name]
 
-    def push():
+    def push() -> dict[str, Any]:
         results = __salt__["ubiq_docker.push"](*names, test=__opts__["test"])
         changes = {
             reference: {"old": pushed["old"], "new": pushed["digest"]}
@@ -140,7 +158,15 @@ def pushed(name, images=()):
     return _attempted(ret, push)
 
 
-def scheduled(name, images=(), jobs=None, force=False, refresh=False, push=False, **kwargs):
+def scheduled(
+    name: str,
+    images: Iterable[str] = (),
+    jobs: int | None = None,
+    force: bool = False,
+    refresh: bool = False,
+    push: bool = False,
+    **kwargs: Any,
+) -> dict[str, Any]:
     """
     Have the minion build images on a schedule, one run at a time.
 
@@ -176,7 +202,7 @@ def scheduled(name, images=(), jobs=None, force=False, refresh=False, push=False
     return ret
 
 
-def absent(name):
+def absent(name: str) -> dict[str, Any]:
     """
     Have no tag of an image of the catalogue on the engine.
 
@@ -185,7 +211,7 @@ def absent(name):
     """
     ret = _ret(name)
 
-    def remove():
+    def remove() -> dict[str, Any]:
         gone = __salt__["ubiq_docker.remove"](name, test=__opts__["test"])
         verb = "would be removed" if __opts__["test"] else "removed"
         return {
@@ -198,7 +224,7 @@ def absent(name):
     return _attempted(ret, remove)
 
 
-def mod_watch(name, sfun, **kwargs):
+def mod_watch(name: str, sfun: str, **kwargs: Any) -> dict[str, Any]:
     """
     Build anew because what a state watches has changed, even if nothing that the image
     is known to depend on has. Salt calls this where the state itself changed nothing.
@@ -209,16 +235,25 @@ def mod_watch(name, sfun, **kwargs):
     given = {key: value for key, value in kwargs.items() if not key.startswith("__")}
     if sfun in _BUILDING:
         return _BUILDING[sfun](name, **{**given, "force": True})
-    return {"pushed": pushed, "scheduled": scheduled, "absent": absent}[sfun](name, **given)
+    others: dict[str, Callable[..., dict[str, Any]]] = {
+        "pushed": pushed,
+        "scheduled": scheduled,
+        "absent": absent,
+    }
+    return others[sfun](name, **given)
 
 
-_BUILDING = {"base_built": base_built, "service_built": service_built, "all_built": all_built}
+_BUILDING: dict[str, Callable[..., dict[str, Any]]] = {
+    "base_built": base_built,
+    "service_built": service_built,
+    "all_built": all_built,
+}
 
 
-def _built(name, function, **kwargs):
+def _built(name: str, function: str, **kwargs: Any) -> dict[str, Any]:
     ret = _ret(name)
 
-    def build():
+    def build() -> dict[str, Any]:
         if __opts__["test"]:
             return _planned(ret, [__salt__["ubiq_docker.outlook"](name, **kwargs)])
         result = __salt__[function](name, **kwargs)
@@ -232,11 +267,11 @@ def _built(name, function, **kwargs):
     return _attempted(ret, build)
 
 
-def _ret(name):
+def _ret(name: str) -> dict[str, Any]:
     return {"name": name, "result": None, "changes": {}, "comment": ""}
 
 
-def _attempted(ret, action):
+def _attempted(ret: dict[str, Any], action: Callable[[], dict[str, Any]]) -> dict[str, Any]:
     """What the action returns; an error of it as a state says it."""
     try:
         done = action()
@@ -247,7 +282,7 @@ def _attempted(ret, action):
     return done
 
 
-def _planned(ret, steps):
+def _planned(ret: dict[str, Any], steps: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
     """What a state returns in test mode."""
     due = [step for step in steps if step["reasons"]]
     if not due:
@@ -257,7 +292,7 @@ def _planned(ret, steps):
     return {**ret, "comment": comment, "changes": changes}
 
 
-def _changes(results):
+def _changes(results: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
     return {
         result["image"]: {
             "old": result["old_id"],
@@ -269,7 +304,7 @@ def _changes(results):
     }
 
 
-def _comments(results):
+def _comments(results: Iterable[Mapping[str, Any]]) -> str:
     lines = []
     for result in results:
         if result["action"] == "up-to-date":
@@ -282,9 +317,9 @@ def _comments(results):
     return "\n".join(lines)
 
 
-def _why(step):
+def _why(step: Mapping[str, Any]) -> str:
     return "; ".join(step["reasons"])
 
 
-def _listed(names):
+def _listed(names: str | Iterable[str]) -> list[str]:
     return [names] if isinstance(names, str) else list(names)

@@ -17,8 +17,9 @@ import salt.utils.yaml
 from pytestshellutils.utils.ports import get_unused_localhost_port
 from saltfactories.utils import random_string
 
-from tests.certificates import self_signed
-from tests.conftest import BASE, BASE_DECLARATION, IMAGES, REPOSITORY
+from tests.conftest import BASE, BASE_DECLARATION, IMAGES
+from tests.support.certificates import self_signed
+from tests.support.repository import REPOSITORY
 
 WEBHOOK = REPOSITORY / "docs" / "webhook"
 USER, PASSWORD = "ubiq-ci", "a long random text"
@@ -89,8 +90,8 @@ def minion(minions):
     return minions[0]
 
 
-class Site:
-    """What the master has for its minions, and for itself."""
+class Daemons:
+    """The master with two minions: what they have, and are asked for."""
 
     def __init__(self, master, minions):
         self.client = salt.client.LocalClient(mopts=dict(master.config))
@@ -162,14 +163,14 @@ class Site:
 
 
 @pytest.fixture(scope="package")
-def the_site(master, minions, base):
-    return Site(master, minions)
+def the_daemons(master, minions, base):
+    return Daemons(master, minions)
 
 
 @pytest.fixture
-def site(the_site, images):
+def daemons(the_daemons, images):
     """The master's files and pillar, as the test before has left them; no image of that is left."""
-    return the_site
+    return the_daemons
 
 
 class Events:

@@ -17,18 +17,18 @@ import pytest
 
 from tests.conftest import DEBIAN, IMAGES
 from tests.integration.daemons.conftest import PASSWORD, USER, service
-from tests.registry_server import RegistryServer
-from tests.waiting import until
+from tests.support.registry_server import RegistryServer
+from tests.support.waiting import until
 
 SALT_CALL = str(Path(sys.executable).parent / "salt-call")
 WEB, DB = f"{IMAGES}web", f"{IMAGES}db"
 
 
 @pytest.fixture(autouse=True)
-def web_and_db(site):
-    site.state("web.sls", "/srv/web:\n  file.managed\n")
-    site.state("db.sls", "/srv/db:\n  file.managed\n")
-    site.pillar(**{"test-web": service("web"), "test-db": service("db")})
+def web_and_db(daemons):
+    daemons.state("web.sls", "/srv/web:\n  file.managed\n")
+    daemons.state("db.sls", "/srv/db:\n  file.managed\n")
+    daemons.pillar(**{"test-web": service("web"), "test-db": service("db")})
 
 
 def image_id(engine, reference):
@@ -38,18 +38,18 @@ def image_id(engine, reference):
 # A highstate
 
 
-def test_a_highstate_builds_and_then_does_nothing(site, engine):
+def test_a_highstate_builds_and_then_does_nothing(daemons, engine):
     sls = {"test-web": {"ubiq_docker.service_built": []}}
-    said = site.highstate(sls, test=True)["test-web"]
+    said = daemons.highstate(sls, test=True)["test-web"]
     assert said["result"] is None
     assert said["comment"] == f"{WEB}:latest would be built: no image"
     assert not engine.images(WEB)
-    made = site.highstate(sls)["test-web"]
+    made = daemons.highstate(sls)["test-web"]
     assert made["result"] is True
     assert made["changes"] == {
         f"{WEB}:latest": {"old": None, "new": image_id(engine, WEB), "reasons": ["no image"]}
     }
-    again = site.highstate(sls)["test-web"]
+    again = daemons.highstate(sls)["test-web"]
     assert (again["result"], again["changes"]) == (True, {})
 
 
@@ -69,18 +69,18 @@ def with_requisites(note):
     }
 
 
-def test_a_highstate_keeps_requisites_and_builds_in_parallel(site, engine):
-    first = site.highstate(with_requisites("note"))
+def test_a_highstate_keeps_requisites_and_builds_in_parallel(daemons, engine):
+    first = daemons.highstate(with_requisites("note"))
     assert {id: each["result"] for id, each in first.items()} == dict.fromkeys(first, True)
     assert first["test-web"]["changes"][f"{WEB}:latest"]["new"] == image_id(engine, WEB)
     assert first["test-db"]["changes"][f"{DB}:latest"]["new"] == image_id(engine, DB)
     assert first["note"]["changes"]
-    again = site.highstate(with_requisites("note"))
+    again = daemons.highstate(with_requisites("note"))
     assert not [id for id, each in again.items() if each["changes"]]
 
 
-def test_salt_call_local_applies_the_same_states(site, master, minion, tmp_path, engine):
-    site.state("local.sls", "#!json\n" + json.dumps(with_requisites("note")))
+def test_salt_call_local_applies_the_same_states(daemons, master, minion, tmp_path, engine):
+    daemons.state("local.sls", "#!json\n" + json.dumps(with_requisites("note")))
     command = [
         *(SALT_CALL, "--config-dir", minion.config_dir, "--local", "--out=json"),
         *("--file-root", str(master.state_tree.base.write_path)),
@@ -89,7 +89,7 @@ def test_salt_call_local_applies_the_same_states(site, master, minion, tmp_path,
     ]
     done = subprocess.run(command, capture_output=True, text=True, timeout=180, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
-    states = site.states_of(json.loads(done.stdout)["local"])
+    states = daemons.states_of(json.loads(done.stdout)["local"])
     assert states["test-web"]["changes"][f"{WEB}:latest"]["new"] == image_id(engine, WEB)
     assert states["test-db"]["changes"][f"{DB}:latest"]["new"] == image_id(engine, DB)
 
@@ -97,8 +97,8 @@ def test_salt_call_local_applies_the_same_states(site, master, minion, tmp_path,
 # Schedules
 
 
-def test_a_schedule_builds_again_and_again_one_run_at_a_time(site, events, engine):
-    site.state("web.sls", "sleep 4:\n  cmd.run: []\n")
+def test_a_schedule_builds_again_and_again_one_run_at_a_time(daemons, events, engine):
+    daemons.state("web.sls", "sleep 4:\n  cmd.run: []\n")
     sls = {
         "often": {
             "ubiq_docker.scheduled": [
@@ -109,26 +109,26 @@ def test_a_schedule_builds_again_and_again_one_run_at_a_time(site, events, engin
             ]
         }
     }
-    said = site.highstate(sls, test=True)["often"]
-    assert "often" not in site.call("schedule.list", return_yaml=False)
+    said = daemons.highstate(sls, test=True)["often"]
+    assert "often" not in daemons.call("schedule.list", return_yaml=False)
     assert said["changes"] == {"often": "added"}
     assert said["result"] is None
     try:
-        assert site.highstate(sls)["often"]["result"] is True
-        assert site.highstate(sls)["often"]["changes"] == {}
+        assert daemons.highstate(sls)["often"]["result"] is True
+        assert daemons.highstate(sls)["often"]["changes"] == {}
         most = 0
 
         def two_returns():
             nonlocal most
             builds = engine.containers(filters={"label": "org.salt-ubiq.image=test-web"})
             most = max(most, len(builds))
-            return len(site.returned("often")) >= 2
+            return len(daemons.returned("often")) >= 2
 
         until(two_returns)
     finally:
-        site.call("schedule.delete", "often")
-    until(lambda: not site.call("saltutil.running"))
-    builds = [each["return"]["test-web"] for each in site.returned("often")]
+        daemons.call("schedule.delete", "often")
+    until(lambda: not daemons.call("saltutil.running"))
+    builds = [each["return"]["test-web"] for each in daemons.returned("often")]
     assert {each["action"] for each in builds} == {"built"}
     assert [each["old_id"] for each in builds[1:]] == [each["id"] for each in builds[:-1]]
     assert builds[-1]["id"] == image_id(engine, WEB)
@@ -137,8 +137,8 @@ def test_a_schedule_builds_again_and_again_one_run_at_a_time(site, events, engin
     assert sum(tag.endswith("/test-web/built") for tag in tags) == len(builds)
 
 
-def test_schedules_in_pillar_that_overlap_build_an_image_once(site, events, engine):
-    site.state("web.sls", "sleep 4:\n  cmd.run: []\n")
+def test_schedules_in_pillar_that_overlap_build_an_image_once(daemons, events, engine):
+    daemons.state("web.sls", "sleep 4:\n  cmd.run: []\n")
     job = {
         "function": "ubiq_docker.build_all",
         "args": ["test-web"],
@@ -147,11 +147,11 @@ def test_schedules_in_pillar_that_overlap_build_an_image_once(site, events, engi
         "returner": "rawfile_json",
     }
     schedule = {"one": job, "other": {**job, "jid_include": True}}
-    site.pillar(schedule=schedule, **{"test-web": service("web")})
-    until(lambda: site.returned("one") and site.returned("other"))
-    site.pillar(**{"test-web": service("web")})
-    until(lambda: not site.call("saltutil.running"))
-    results = [each["return"]["test-web"] for name in schedule for each in site.returned(name)]
+    daemons.pillar(schedule=schedule, **{"test-web": service("web")})
+    until(lambda: daemons.returned("one") and daemons.returned("other"))
+    daemons.pillar(**{"test-web": service("web")})
+    until(lambda: not daemons.call("saltutil.running"))
+    results = [each["return"]["test-web"] for name in schedule for each in daemons.returned(name)]
     assert sorted({each["action"] for each in results}) == ["built", "up-to-date"]
     assert sum(each["action"] == "built" for each in results) == 1
     returns = [event["data"] for event in events.seen if "/ret/" in event["tag"]]
@@ -198,11 +198,11 @@ def api(master, certificate):
 
 
 @pytest.fixture
-def registry(site, tmp_path):
-    """A registry that the site's images go to."""
+def registry(daemons, tmp_path):
+    """A registry that the minions' images go to."""
     with RegistryServer(tmp_path / "registry") as server:
         web = service("web", DEBIAN)  # small to push
-        site.pillar(registry=server.host, **{"test-web": web, "test-db": service("db")})
+        daemons.pillar(registry=server.host, **{"test-web": web, "test-db": service("db")})
         yield server
 
 
@@ -225,7 +225,7 @@ def ordered(events, count=1):
 
 
 def test_a_post_rebuilds_an_image_and_pushes_it_with_a_new_digest(
-    site, api, registry, events, engine, run_in
+    daemons, api, registry, events, engine, run_in
 ):
     order = json.dumps({"images": ["test-web"], "push": True})
     token = api.login()
@@ -235,7 +235,7 @@ def test_a_post_rebuilds_an_image_and_pushes_it_with_a_new_digest(
     assert first["fun"] == "runner.ubiq.hook"
     old = registry.digest(WEB, "latest")
     assert old
-    site.state("web.sls", "/srv/web:\n  file.managed:\n    - contents: newer\n")
+    daemons.state("web.sls", "/srv/web:\n  file.managed:\n    - contents: newer\n")
     assert api.post(HOOK, order, token)[0] == 200
     second = ordered(events, 2)[1]["return"]["images"]["test-web"]
     assert second["action"] == "built"
@@ -259,7 +259,7 @@ def test_a_post_rebuilds_an_image_and_pushes_it_with_a_new_digest(
     ],
 )
 def test_a_call_that_is_not_logged_in_or_not_json_starts_nothing(
-    site, api, events, engine, body, kind, with_token, status
+    daemons, api, events, engine, body, kind, with_token, status
 ):
     token = api.login()
     assert api.post(HOOK, body, token if with_token else None, kind)[0] == status
@@ -273,7 +273,7 @@ def test_a_call_that_is_not_logged_in_or_not_json_starts_nothing(
     assert not engine.images(WEB)
 
 
-def test_a_wrong_token_or_password_is_not_let_in(site, api, events):
+def test_a_wrong_token_or_password_is_not_let_in(daemons, api, events):
     assert api.post(HOOK, UNKNOWN, 40 * "0")[0] == 401
     credentials = {"username": USER, "password": "guessed", "eauth": "file"}
     assert api.post("/login", json.dumps(credentials))[0] == 401
@@ -303,7 +303,9 @@ def test_a_wrong_token_or_password_is_not_let_in(site, api, events):
         ("test-web", "text/plain", "the body: write a mapping"),
     ],
 )
-def test_an_order_that_is_not_valid_starts_nothing(site, api, events, engine, body, kind, message):
+def test_an_order_that_is_not_valid_starts_nothing(
+    daemons, api, events, engine, body, kind, message
+):
     assert api.post(HOOK, body, api.login(), kind) == (200, {"success": True})
     (refused,) = ordered(events)
     assert (refused["fun"], refused["success"]) == ("runner.ubiq.hook", False)
@@ -314,14 +316,14 @@ def test_an_order_that_is_not_valid_starts_nothing(site, api, events, engine, bo
     assert not engine.images(WEB)
 
 
-def test_a_refused_order_is_in_the_masters_log(site, api, events, master):
+def test_a_refused_order_is_in_the_masters_log(daemons, api, events, master):
     api.post(HOOK, UNKNOWN, api.login())
     ordered(events)
     log = Path(master.config["log_file"])
     until(lambda: "the order of a webhook is refused: no image 'test-unk" in log.read_text(), 10)
 
 
-def test_the_login_of_the_webhook_may_run_no_function(site, api, events):
+def test_the_login_of_the_webhook_may_run_no_function(daemons, api, events):
     token = api.login()
     for client in ("runner", "local", "wheel", "runner_async", "local_async"):
         low = {"client": client, "tgt": "*", "fun": "test.arg", "arg": ["x"]}

@@ -8,14 +8,14 @@ import docker.errors
 import psutil
 
 from tests.integration.daemons.conftest import OTHER, service
-from tests.integration.daemons.test_farm import build_all, results_of
-from tests.waiting import until
+from tests.integration.daemons.test_on_minions import build_all, results_of
+from tests.support.waiting import until
 
 
-def test_a_minion_that_dies_fails_its_image_with_a_clear_word(site, master, minions, engine):
-    site.state("one.sls", "/srv/one:\n  file.managed\n")
-    site.state("slow.sls", "sleep 90:\n  cmd.run: []\n")
-    site.pillar(
+def test_a_minion_that_dies_fails_its_image_with_a_clear_word(daemons, master, minions, engine):
+    daemons.state("one.sls", "/srv/one:\n  file.managed\n")
+    daemons.state("slow.sls", "sleep 90:\n  cmd.run: []\n")
+    daemons.pillar(
         bases={"test-other": OTHER},
         **{
             "test-a": service("a", mods=["one"]),
@@ -34,7 +34,7 @@ def test_a_minion_that_dies_fails_its_image_with_a_clear_word(site, master, mini
 
     process = build_all(master, "test-slow", "test-a")
     until(sleeps)
-    (victim,) = (each for each in minions if _builds(site, each))
+    (victim,) = (each for each in minions if _builds(daemons, each))
     for child in psutil.Process(victim.pid).children(recursive=True):
         child.kill()
     victim.terminate()
@@ -48,6 +48,6 @@ def test_a_minion_that_dies_fails_its_image_with_a_clear_word(site, master, mini
         engine.remove_container(found["Id"], v=True, force=True)
 
 
-def _builds(site, minion):
-    running = site.call_of(minion.id, "saltutil.running")
+def _builds(daemons, minion):
+    running = daemons.call_of(minion.id, "saltutil.running")
     return any(job["arg"][:1] == ["test-slow"] for job in running or ())

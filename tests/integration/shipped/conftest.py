@@ -34,8 +34,8 @@ from tests.conftest import (
     no_new_images,
     volume_names,
 )
-from tests.downloads import npm_package, served
-from tests.shipped_services import with_shipped
+from tests.support.downloads import npm_package, served
+from tests.support.shipped_services import with_shipped
 
 BIN = Path(sys.executable).parent
 SHIPPED = f"{IMAGES}shipped-"

@@ -14,9 +14,9 @@ from contextlib import contextmanager
 import pytest
 from salt.exceptions import CommandExecutionError
 
-from tests.containers import running
-from tests.downloads import served
-from tests.waiting import eventually
+from tests.support.containers import running
+from tests.support.downloads import served
+from tests.support.waiting import eventually
 
 NETWORK = "salt-ubiq-test-moodle"
 REQUIRED = set(

@@ -15,9 +15,9 @@ from salt.exceptions import CommandExecutionError
 from selenium import webdriver
 
 from tests.conftest import BASE
-from tests.containers import running
 from tests.integration.shipped.conftest import SELENIUM_3
-from tests.waiting import eventually
+from tests.support.containers import running
+from tests.support.waiting import eventually
 
 NETWORK = "salt-ubiq-test-grid"
 SERVER = "/opt/selenium/server.jar"

@@ -6,8 +6,8 @@ import time
 import urllib.request
 
 from tests.conftest import BASE
-from tests.containers import running
-from tests.waiting import eventually
+from tests.support.containers import running
+from tests.support.waiting import eventually
 
 
 def test_moodle_web_serves_its_page_and_logs_to_the_container(built, engine, run_in):

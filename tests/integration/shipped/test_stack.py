@@ -11,7 +11,7 @@ from PIL import Image
 from selenium import webdriver
 
 from tests.integration.shipped.conftest import SHIPPED, run
-from tests.waiting import eventually
+from tests.support.waiting import eventually
 
 PROJECT = "salt-ubiq-test-stack"
 TITLE = "A course from the database"

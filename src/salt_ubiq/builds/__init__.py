@@ -1,0 +1,3 @@
+"""
+Making one image: from the lock on its name to its tags.
+"""

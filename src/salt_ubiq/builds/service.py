@@ -1,0 +1,387 @@
+"""
+A service: ``docker.sls_build``, prepared, watched and finished.
+"""
+
+from __future__ import annotations
+
+import fnmatch
+import importlib.metadata
+import logging
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from functools import cached_property, partial
+from pathlib import Path
+from typing import Any
+
+import salt.utils.url
+from packaging.specifiers import SpecifierSet
+
+from salt_ubiq import sensitive
+from salt_ubiq.builds import service_pillar
+from salt_ubiq.builds.image_config import image_config
+from salt_ubiq.builds.parent_facts import Facts, ParentFacts
+from salt_ubiq.builds.residue import Residue, swept
+from salt_ubiq.builds.state_returns import StateReturns
+from salt_ubiq.catalogue.models import Service
+from salt_ubiq.catalogue.references import split
+from salt_ubiq.containers import salt_call
+from salt_ubiq.containers.client import BuildClient
+from salt_ubiq.containers.salt import SaltInContainer
+from salt_ubiq.containers.session import BuildSession
+from salt_ubiq.engine.failures import is_without_tools
+from salt_ubiq.engine.images import ImageInfo
+from salt_ubiq.engine.label_keys import LOG, RECIPE
+from salt_ubiq.errors import (
+    BuildError,
+    CallFailed,
+    NoTools,
+    StatesFailed,
+    UbiqError,
+    near_matches,
+)
+from salt_ubiq.recipes import recipe
+from salt_ubiq.recipes.compiled_states import CompiledStates, NoContainer
+from salt_ubiq.recipes.recipe import Recipe
+from salt_ubiq.results import States
+
+log = logging.getLogger(__name__)
+
+# A random one would make grains, and with them images, differ from build to build.
+_HOSTNAME = "ubiq-build"
+# Where docker.call looks for Python.
+_PYTHONS = ("python3", "/usr/libexec/platform-python")
+
+
+class ServiceBuild:
+    """
+    The build of one service on its parent, at a session.
+
+    salt
+        in its containers
+
+    labels
+        of the image and of its container
+
+    pillar_keys
+        of the minion's pillar that the states see, ``None`` for all
+
+    The image is left under the slot's private reference.
+    """
+
+    def __init__(
+        self,
+        service: Service,
+        parent: ImageInfo,
+        session: BuildSession,
+        salt: SaltInContainer,
+        labels: Mapping[str, str],
+        pillar_keys: Collection[str] | None = None,
+    ) -> None:
+        self.name = service.name
+        self._service = service
+        self._parent = parent
+        self._session = session
+        self._surroundings = salt.surroundings
+        self._prepare = salt.prepare
+        self._labels = labels
+        self._pillar_keys = pillar_keys
+        self._config = image_config(service.config, parent.config, labels)
+
+    def compiled(self) -> CompiledStates:
+        """
+        Compile the states; only for a new parent's grains is a container needed.
+
+        Raises :class:`~salt_ubiq.errors.BuildError`.
+        """
+        self._check_mods()
+        self._check_filerefs()
+        container = NoContainer(self._facts.grains)
+        with self._pillar() as opts:
+            functions = self._functions(container, opts)
+            functions["docker.sls"]("", ",".join(self._service.mods), **self._sls_arguments())
+        if container.compiled is None:
+            raise BuildError(f"{self._service.name}: docker.sls of this Salt compiles no states")
+        return container.compiled
+
+    def recipe_of(self, compiled: CompiledStates) -> Recipe:
+        """
+        Return the recipe of the service with these states.
+
+        Raises :class:`~salt_ubiq.errors.BuildError` where they do not compile.
+        """
+        version = importlib.metadata.version("salt")
+        parent, session = self._parent.id, self._session
+        return recipe.of_service(
+            self._service, parent, compiled, version, session.clean, session.recipe_key
+        )
+
+    def run(self, on: ImageInfo) -> Built:
+        """
+        Build on an image: the parent, or one that has a part of the states applied to it.
+
+        Raises :class:`~salt_ubiq.errors.BuildError`; then there is no image.
+        """
+        service, made = self._service, list[Recipe]()
+        self._check_mods()
+        self._check_filerefs()
+        states = self._state_returns(self._session.log_line)
+        residue = self._facts.residue
+
+        def label(package: Path) -> None:
+            made.append(self.recipe_of(CompiledStates.read(package)))
+            client.label(RECIPE, made[-1].digest)
+
+        self._session.engine.images.remove(
+            self._session.slot.reference
+        )  # built before, and not wanted
+        log.info("%s: applying %s to %s", service.name, ", ".join(service.mods), service.base)
+        with self._client(on, states, sent=label, keep_as=self._failed_image()) as client:
+            client.before_commit = lambda: residue.remove(client)
+            self._sls_build(client, states, on)
+        return Built(states.states, states.changed, made[-1])
+
+    def adopt(self, image: ImageInfo, compiled: CompiledStates) -> Built:
+        """
+        Make the service's image of one to which just its states are applied already.
+
+        Raises :class:`~salt_ubiq.errors.BuildError`.
+        """
+        recipe, session = self.recipe_of(compiled), self._session
+        log.info("%s: all of its states are in a shared layer", self.name)
+        repository, tag = split(session.slot.reference)
+        with (
+            self._client(image, self._state_returns(session.log_line), entrypoint=True) as client,
+            session.engine.containers.trial(
+                image.id, session.slot.name, entrypoint=["never started"], use_config_proxy=False
+            ) as container,
+        ):
+            client.label(RECIPE, recipe.digest)
+            client.commit(container, repository, tag)
+        return Built(States(total=len(recipe.states)), (), recipe)
+
+    def unconverged(self, image: ImageInfo) -> tuple[str, ...]:
+        """Apply the states to a finished image in test mode; return those that are not in place."""
+        states = self._state_returns(lambda _: None)
+        log.info("%s: seeing whether its states have converged", self._service.name)
+        # One that fails needs what is in the image no longer: it has not converged either.
+        with self._client(image, states, test=True) as client, suppress(StatesFailed):
+            self._sls_build(client, states, image, dryrun=True)
+        return states.changed
+
+    def _sls_build(
+        self, client: BuildClient, states: StateReturns, on: ImageInfo, **more: Any
+    ) -> None:
+        self._prepare()
+        repository, tag = split(self._session.slot.reference)
+        try:
+            with self._pillar() as opts:
+                self._functions(client, opts)["docker.sls_build"](
+                    repository,
+                    tag=tag,
+                    base=on.id,
+                    mods=",".join(self._service.mods),
+                    **self._sls_arguments(),
+                    **self._create_arguments(),
+                    **more,
+                )
+        except UbiqError:
+            raise
+        except Exception as exc:
+            raise self._explained(exc, client, states) from exc
+
+    @contextmanager
+    def _pillar(self) -> Iterator[dict[str, Any]]:
+        """Keep the build's pillar for a while; yield the opts with which Salt has no other."""
+        grains, session = self._facts.grains, self._session
+        minions = session.once(
+            ("pillar", self._parent.id), lambda: service_pillar.of_minion(grains, session.opts)
+        )
+        # What minions and this image's grains see of pillar may not be the same.
+        found = session.once(
+            ("secrets", self._parent.id), lambda: sensitive.secrets(minions, session.secrets)
+        )
+        session.clean.hide(found)
+        values = service_pillar.of_service(self._service, minions, self._pillar_keys)
+        with service_pillar.root(values, session.slot) as opts:
+            yield opts
+
+    def _sls_arguments(self) -> dict[str, str]:
+        arguments = {
+            "extra_filerefs": ",".join(self._service.extra_filerefs),
+            "saltenv": self._service.saltenv if self._service.saltenv != "base" else "",
+        }
+        return {key: value for key, value in arguments.items() if value}
+
+    def _failed_image(self) -> dict[str, Any] | None:
+        """How to commit the container of a build that fails."""
+        service = self._service
+        if not service.keep_failed:
+            return None
+        labels = {**self._config.get("Labels", {}), LOG: self._session.log_path}
+        repository, tag = split(service.failed_reference)
+        return {"repository": repository, "tag": tag, "conf": {**self._config, "Labels": labels}}
+
+    def _explained(self, exc: Exception, client: BuildClient, states: StateReturns) -> UbiqError:
+        name, failed = self._service.name, states.states.failed
+        if client.timed_out:
+            how = f"{name}: not done after {self._service.timeout:g} s"
+            return BuildError(states.cut_off(how), failed)
+        if client.lost_engine:
+            engine = self._session.engine.address
+            return BuildError(f"{name}: the Docker engine at {engine} was stopped meanwhile")
+        if client.failure:
+            return BuildError(f"{name}: {self._session.clean(str(client.failure))}")
+        if is_without_tools(exc):
+            return NoTools()
+        text = f"{name}: {states.explain() or self._session.clean(_last_line(exc))}"
+        if failed and not states.was_cut_off:
+            return StatesFailed(text, failed)
+        return BuildError(text, failed)
+
+    def _state_returns(self, log_line: Callable[[str], None]) -> StateReturns:
+        return StateReturns(
+            self._session.clean, log_line, partial(log.debug, "%s: %s", self._service.name)
+        )
+
+    def _client(
+        self,
+        on: ImageInfo,
+        states: StateReturns,
+        **more: Any,
+    ) -> BuildClient:
+        arguments: dict[str, Any] = {
+            "entrypoint": bool(on.config.get("Entrypoint")) or not self._config.get("Cmd"),
+            **more,
+        }
+        return BuildClient(
+            self._session.engine.arguments,
+            name=self._session.slot.name,
+            image_config=self._config,
+            surroundings=self._surroundings,
+            timeout=self._service.timeout,
+            grains=self._facts.grains,
+            observe=states.observe,
+            announce=states.announced,
+            **arguments,
+        )
+
+    def _functions(self, client: BuildClient | NoContainer, opts: Mapping[str, Any]) -> Any:
+        """Salt's execution modules, with a docker module that works through ``client``."""
+        functions = self._session.functions(opts, {"docker.client": client})
+        functions.pack["__salt__"].update(client.container_resource())
+        return functions
+
+    def _create_arguments(self) -> dict[str, Any]:
+        """What ``docker.create`` is to know of the build container."""
+        build = {key: value for key, value in self._service.build.items() if key != "environment"}
+        if self._service.network_mode:
+            build.setdefault("network_mode", self._service.network_mode)
+        # In the network of the host, or of another container, it bears a name already.
+        network = str(build.get("network_mode", ""))
+        named = network == "host" or network.startswith("container:")
+        return {
+            **({} if named else {"hostname": _HOSTNAME}),
+            "labels": dict(self._labels),
+            "stop_timeout": 0,  # `sleep infinity` ignores SIGTERM as PID 1
+            **build,
+        }
+
+    def _check_mods(self) -> None:
+        service, session = self._service, self._session
+        known = session.once(
+            ("states", service.saltenv),
+            lambda: set(session.functions()["cp.list_states"](service.saltenv)),
+        )
+        missing = [mod for mod in service.mods if not fnmatch.filter(known, mod)]
+        if missing:
+            raise BuildError(
+                "\n".join(
+                    f"{service.where('mods')}: no SLS '{mod}' in saltenv {service.saltenv}"
+                    f"{near_matches(mod, known)}"
+                    for mod in missing
+                )
+            )
+
+    def _check_filerefs(self) -> None:
+        service, session = self._service, self._session
+        if not service.extra_filerefs:
+            return
+        known = session.once(
+            ("files", service.saltenv),
+            lambda: session.functions()["cp.list_master"](service.saltenv),
+        )
+        for url in service.extra_filerefs:
+            wanted, saltenv = salt.utils.url.parse(url)
+            here = saltenv in (None, service.saltenv)  # another's files are not looked for
+            if here and not any(f"{path}/".startswith(f"{wanted}/") for path in known):
+                raise BuildError(
+                    f"{service.where('extra_filerefs')}: no file {url} in saltenv "
+                    f"{service.saltenv}{near_matches(wanted, known)}"
+                )
+
+    @cached_property
+    def _facts(self) -> Facts:
+        """What is to be known of the parent."""
+        version, runtime = importlib.metadata.version("salt"), self._surroundings.runtime
+        salt = f"{version}-{runtime.volume if runtime else 'plain'}"
+        return ParentFacts(self._session.workspace).facts(self._parent.id, salt, self._asked_facts)
+
+    def _asked_facts(self) -> Facts:
+        self._prepare()
+        if self._surroundings.runtime is None:
+            self._check_python()
+        log.info("%s: asking %s for its grains", self._service.name, self._service.base)
+        try:
+            with salt_call.container(
+                self._parent,
+                self._service.base,
+                self._session,
+                self._surroundings,
+                self._service.timeout,
+                **self._create_arguments(),
+            ) as container:
+                before = swept(container.client)
+                grains = container.call("grains.items")
+                return Facts(grains, Residue.between(before, swept(container.client)))
+        except (BuildError, CallFailed) as exc:
+            text = self._session.clean(str(exc))
+            raise BuildError(f"{self._service.where('base')}: {text}") from None
+
+    def _check_python(self) -> None:
+        """Salt runs in the container with the image's own Python: see that there is one for it."""
+        needed = SpecifierSet(importlib.metadata.metadata("salt")["Requires-Python"])
+        has = f"{self._service.where('base')}: {self._service.base} has"
+        remedy = "take a newer base, or let Salt run with its own Python (ubiq:runtime)"
+        engine = self._session.engine
+        with engine.containers.asleep(self._parent.id, self._session.slot.name) as container:
+            engine.containers.start(container)
+            for python in _PYTHONS:
+                command = [python, "-c", "import platform; print(platform.python_version())"]
+                status, printed = engine.containers.execute(container, command)
+                if status == 0 and needed.contains(printed, prereleases=True):
+                    return
+                if status == 0:
+                    raise BuildError(
+                        f"{has} Python {printed}, and this host's Salt needs {needed}: {remedy}"
+                    )
+        raise BuildError(f"{has} no Python that runs, and Salt needs one: {remedy}")
+
+
+@dataclass(frozen=True)
+class Built:
+    """
+    What a build came to.
+
+    changed
+        the names of the states that have changed something, as recipes have them
+    """
+
+    states: States
+    changed: tuple[str, ...]
+    recipe: Recipe
+
+
+def _last_line(exc: Exception) -> str:
+    lines = [line for line in str(exc).splitlines() if line.strip()]
+    return lines[-1] if lines else type(exc).__name__

@@ -1,0 +1,3 @@
+"""
+What is declared: pillar to typed, validated images, and the order among them.
+"""

@@ -1,0 +1,3 @@
+"""
+Containers of builds: Salt in them, what they work in, and the client that `docker.sls_build` gets.
+"""

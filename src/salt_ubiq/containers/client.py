@@ -1,0 +1,507 @@
+"""
+The build container, as ``docker.sls_build`` meets it.
+
+``docker.sls_build`` reaches the engine through the client in its
+``__context__`` and its container through ``container_resource``.
+:class:`BuildClient` stands in for both, so that Salt's function does its work
+in a container that is named, bounded in time and cleaned, needs no ``docker``
+command on this host, and commits the image config that is wanted.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import shlex
+import socket
+import tarfile
+import threading
+import time
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from importlib.resources import files
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import docker
+import docker.errors
+import docker.utils.socket
+import requests.exceptions
+
+from salt_ubiq.engine.containers import PATH
+from salt_ubiq.errors import BuildError
+
+# Where Salt's docker module puts what it sends into a container.
+_TMP = "/tmp"
+# Begins the lines on stderr by which watched.py announces states.
+_MARK = b"\x1e"
+_CONFLICT = 409
+_WATCHED = files("salt_ubiq.inside").joinpath("watched.py").read_text()
+# Run the image's own Python, wherever docker.call would look for it.
+_OWN_PYTHON = (
+    "for each in python3 /usr/libexec/platform-python; do "
+    'command -v "$each" >/dev/null && exec "$each" "$@"; '
+    "done; echo 'the image has no Python' >&2; exit 127"
+)
+# Isolated, without the image's Python packages, and writing no bytecode into the image.
+_ALONE = ("-ISB", "-c")
+# What docker.create may decide of the container's own config. Of the rest, what a commit
+# would take over and the image has not, no container of a build has anything.
+_CREATED_WITH = frozenset(
+    "hostname domainname mac_address host_config networking_config network_disabled runtime "
+    "platform labels stop_timeout".split()
+)
+# Beside the image's, engines give these variables to whatever runs in a container.
+_ENGINES_VARIABLES = frozenset({"HOME", "HOSTNAME", "TERM", "container"})
+# Seconds: between two looks at whether a command has ended; of silence then, and at most,
+# until nothing that it had printed is on its way; until the engine knows how it has ended.
+_INTERVAL, _ON_ITS_WAY, _LONGEST_WAY, _TIME_TO_END = 1, 1, 10, 5
+_LAST_LINES = 5
+
+
+@dataclass(frozen=True)
+class MountedSalt:
+    """
+    Salt in a volume of the build container.
+
+    volume
+        its name
+
+    command
+        what to call with a scratch directory and the arguments of ``salt-call``
+
+    scratch
+        a directory outside the image, for what Salt sends into the container
+    """
+
+    volume: str
+    command: tuple[str, ...]
+    scratch: str
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """
+    What a build container has that its parent image has not.
+
+    mounts
+        as the engine's API spells them
+
+    environment
+        for the commands in the container; the image gets none of it
+
+    runtime
+        how Salt is there already, ``None`` where ``docker.call`` is to copy it
+        into the container and to run it with the image's own Python
+    """
+
+    mounts: tuple[dict[str, Any], ...] = ()
+    environment: Mapping[str, str] = field(default_factory=dict)
+    runtime: MountedSalt | None = None
+
+
+@dataclass(frozen=True)
+class Output:
+    """What a command in the container printed, and its exit status."""
+
+    stdout: str
+    stderr: str
+    retcode: int
+
+
+class BuildClient(docker.APIClient):
+    """
+    A Docker client for one build: it makes, uses, commits and removes one container.
+
+    arguments
+        of the client itself, as :class:`~salt_ubiq.engine.client.Engine` has them
+
+    name
+        of the container
+
+    image_config
+        the config of the committed image, in the engine's spelling
+
+    entrypoint
+        run the container's command as its entrypoint: where the parent has an
+        entrypoint of its own, or where the image shall have no command
+        (committing can replace a command by nothing only there)
+
+    surroundings
+        what the container has that its parent image has not
+
+    timeout
+        seconds until the container is killed
+
+    grains
+        the container's, where they are known: ``grains.items`` need not run then
+
+    observe
+        called after each command of Salt's docker module, with it and its output
+
+    announce
+        called with what Salt says of its states while they run, see inside/watched.py
+
+    sent
+        called with the path, on this host, of the package of states before it is sent
+
+    test
+        apply the states in test mode: say what they would change
+
+    keep_as
+        how to commit the container where it fails, ``None`` to drop it
+    """
+
+    def __init__(
+        self,
+        arguments: Mapping[str, Any],
+        *,
+        name: str,
+        image_config: Mapping[str, Any],
+        entrypoint: bool,
+        surroundings: Surroundings,
+        timeout: float,
+        grains: Mapping[str, Any] | None = None,
+        observe: Callable[[Sequence[str], Output], None] = lambda *_: None,
+        announce: Callable[[Mapping[str, Any]], None] = lambda _: None,
+        sent: Callable[[Path], None] = lambda _: None,
+        test: bool = False,
+        keep_as: Mapping[str, Any] | None = None,
+    ) -> None:
+        super().__init__(**arguments, timeout=int(timeout) + 1)
+        self.name = name
+        self.timed_out = False
+        self.lost_engine = False
+        self.failure: BuildError | None = None
+        """A command that failed, and whose result Salt does not look at."""
+        self._image_config = dict(image_config)
+        self._entrypoint = entrypoint
+        self._mounts = surroundings.mounts
+        # As docker build has it for RUN, the proxies of the client's config are there, too.
+        proxies = self._proxy_configs  # type: ignore[attr-defined] # its types leave it out
+        self._variables = {**proxies.get_environment(), **surroundings.environment}
+        self._runtime = surroundings.runtime
+        self._grains = grains
+        self._observe = observe
+        self._announce = announce
+        self._sent = sent
+        self._test = test
+        self._keep_as = keep_as
+        self._timer = threading.Timer(timeout, self._kill)
+        self._timer.daemon = True
+        self.before_commit: Callable[[], None] = lambda: None
+
+    def label(self, name: str, value: str) -> None:
+        """Add a label to the image that will be committed."""
+        self._image_config["Labels"] = {**self._image_config.get("Labels", {}), name: value}
+
+    def send(self, *args: Any, **kwargs: Any) -> Any:
+        """Send a request; of a failure Salt keeps only the text, so take note of its kind."""
+        try:
+            return super().send(*args, **kwargs)
+        except requests.exceptions.ConnectionError:
+            self.lost_engine = True
+            raise
+
+    # The client that docker.sls_build finds in its context.
+
+    def create_container(  # type: ignore[override] # what it does not change it passes on
+        self, image: str, command: Any = None, **kwargs: Any
+    ) -> Any:
+        """Create the build container, under its name."""
+        # Committing would take over what the container's own config has of volumes.
+        volumes = kwargs.get("volumes") or ()
+        kwargs = {key: value for key, value in kwargs.items() if key in _CREATED_WITH}
+        kwargs.update(name=self.name, use_config_proxy=False)
+        if self._entrypoint:
+            kwargs["entrypoint"] = shlex.split(command) if isinstance(command, str) else command
+            command = None
+        host_config = kwargs["host_config"]
+        mounts = [*(host_config.get("Mounts") or ()), *self._mounts]
+        host_config["Mounts"] = [*mounts, *_anonymous(volumes, host_config.get("Binds") or ())]
+        if "Healthcheck" in self._image_config:
+            kwargs["healthcheck"] = {"test": ["NONE"]}  # it checks the image's command
+        self._timer.start()
+        try:
+            return super().create_container(image, command, **kwargs)
+        except docker.errors.APIError as exc:
+            if exc.status_code != _CONFLICT:
+                raise
+        # The engine has only now done what a process that was killed wanted of it.
+        super().remove_container(self.name, v=True, force=True)
+        return super().create_container(image, command, **kwargs)
+
+    def commit(  # type: ignore[override] # what it does not change it passes on
+        self, container: str, *args: Any, **kwargs: Any
+    ) -> Any:
+        """Commit the container with the image's own config instead of the container's."""
+        try:
+            self.before_commit()
+        except BuildError as exc:
+            self.failure = self.failure or exc
+        if self.failure:
+            raise self.failure
+        self._keep_as = None
+        kwargs["conf"] = self._whole(self._image_config)
+        return super().commit(container, *args, **kwargs)
+
+    def _whole(self, config: Mapping[str, Any]) -> dict[str, Any]:
+        # An empty entrypoint says "none"; without one the container's own is taken over.
+        return {**({"Entrypoint": []} if self._entrypoint else {}), **config}
+
+    def remove_container(self, container: Any, *_: Any, **kwargs: Any) -> None:
+        """Remove the container with the anonymous volumes that its parent's VOLUME made."""
+        self._timer.cancel()
+        if self._keep_as:
+            conf = self._whole(self._keep_as["conf"])
+            super().commit(container, **{**self._keep_as, "conf": conf})
+        super().remove_container(container, **{**kwargs, "v": True})
+
+    # The container_resource functions that docker.sls_build finds in __salt__.
+
+    def container_resource(self) -> dict[str, Callable[..., Any]]:
+        """The functions to put in the place of Salt's, by their names."""
+        return {"container_resource.run": self._run, "container_resource.copy_to": self._copy_to}
+
+    def _run(self, name: str, cmd: str, output: str | None = None, **_: Any) -> Any:
+        words = shlex.split(cmd)
+        if self._test and called_function(words) == "state.pkg":
+            words.append("test=True")
+        if self._grains is not None and called_function(words) == "grains.items":
+            done = Output(json.dumps({"local": {"return": self._grains}}), "", 0)
+        elif self._runtime is None:
+            done = self._run_plainly(name, words)
+        elif called_function(words):
+            done = self._execute(name, self._by_runtime(self._runtime, words)).text()
+        else:
+            # docker.call looks for a Python, makes and removes directories, unpacks
+            # Salt: with the runtime there is nothing to do.
+            done = Output("", "", 0)
+        if called_function(words) and done.retcode and not done.stderr:
+            done = replace(done, stderr=f"Salt ended with exit status {done.retcode}")
+        self._observe(words, done)
+        ret = {"pid": 0, "retcode": done.retcode, "stdout": done.stdout, "stderr": done.stderr}
+        return ret["stdout"] if output is None else ret
+
+    def _run_plainly(self, name: str, words: list[str]) -> Output:
+        """Run a command as Salt wants it, with the image's own Python."""
+        if called_function(words):
+            python, *salt_call = words
+            return self._execute(name, [python, "-c", _WATCHED, *salt_call]).text()
+        done = self._execute(name, words).text()
+        if done.retcode and words[1:] != ["--version"]:  # that is how it looks for a Python
+            self.failure = self.failure or _failed(words, done)
+        return done
+
+    def _copy_to(self, name: str, source: str, dest: str, **_: Any) -> bool:
+        path = PurePosixPath(dest)
+        if path.name != "thin.tgz":
+            self._sent(Path(source))
+        elif self._runtime:
+            return True
+        if self._runtime:
+            self._write(name, self._in_scratch(self._runtime, dest), Path(source))
+            return True
+        buffer = io.BytesIO()
+        with tarfile.open(fileobj=buffer, mode="w") as tar:
+            tar.add(Path(source), arcname=f"{path.parent.name}/{path.name}")
+        return bool(self.put_archive(name, str(path.parent.parent), buffer.getvalue()))
+
+    def _write(self, container: str, path: str, source: Path) -> None:
+        """
+        Write a file in a container, through a process in there.
+
+        For ``put_archive`` the engine mounts the container's volumes itself, and not the
+        tmpfs that they are below: their mount points would stay in the image.
+        """
+        # For root alone: pillar is in there.
+        receive = 'mkdir -p "${1%/*}" && umask 077 && head -c "$2" >"$1"'
+        content = source.read_bytes()
+        command = ["sh", "-c", receive, "sh", path, str(len(content))]
+        done = self._execute(container, command, content)
+        if done.retcode:
+            raise docker.errors.DockerException(f"can't write {path}: {done.text().stderr}")
+
+    def execute(self, command: Sequence[str], accept: Collection[int] = (0,)) -> Output:
+        """
+        Run a command in the container, as root, with nothing but the build's environment.
+
+        accept
+            the exit statuses with which it may end
+
+        Raises :class:`~salt_ubiq.errors.BuildError` where it ends with another.
+        """
+        done = self._execute(self.name, command).text()
+        if done.retcode not in accept:
+            raise _failed(command, done)
+        return done
+
+    def python(self, script: str, *arguments: str, given: bytes = b"") -> bytes:
+        """
+        Run the text of a Python script in the container, with the runtime's Python or, where
+        there is none, the image's own, and return what it prints.
+
+        given
+            what it reads
+
+        Raises :class:`~salt_ubiq.errors.BuildError` where it fails.
+        """
+        own = ("sh", "-c", _OWN_PYTHON, "sh")
+        python = self._runtime.command[:1] if self._runtime else own
+        done = self._execute(self.name, [*python, *_ALONE, script, *arguments], given)
+        if done.retcode:
+            raise _failed(["python3", *arguments], done.text())
+        return done.stdout
+
+    def _execute(self, container: str, command: Sequence[str], given: bytes = b"") -> _Done:
+        created = self._exec(container, command, stdin=bool(given))
+        stream: Any = self.exec_start(created, socket=True)
+        # Only over TLS it is the socket itself.
+        connection = getattr(stream, "_sock", stream)
+        stdout, stderr = list[bytes](), _Stderr(self._announce)
+        with self._watched(created, connection) as heard:
+            if given:
+                with suppress(BrokenPipeError, ConnectionResetError):  # it ended, and says why
+                    connection.sendall(given)
+            with suppress(ConnectionResetError):
+                frames = docker.utils.socket.frames_iter(stream, tty=False)  # type: ignore[no-untyped-call]
+                for kind, data in frames:
+                    heard()
+                    (stdout.append if kind == docker.utils.socket.STDOUT else stderr.add)(data)
+        return _Done(b"".join(stdout), stderr.text(), self._exit_status(created))
+
+    @contextmanager
+    def _watched(self, execution: str, connection: Any) -> Iterator[Callable[[], None]]:
+        """
+        Close the connection to a command once it has ended; yields what to call when it prints.
+
+        The engine closes it only when nobody holds the command's output open any more, and
+        a daemon that it started may do so for ever.
+        """
+        over, heard = threading.Event(), [0.0]
+
+        def note() -> None:
+            heard[0] = time.monotonic()
+
+        def watch() -> None:
+            while not over.wait(_INTERVAL):
+                with suppress(docker.errors.APIError, OSError):
+                    if not self.exec_inspect(execution)["Running"]:
+                        break
+            note()
+            latest = heard[0] + _LONGEST_WAY  # the daemon may print, too
+            while not over.wait(_ON_ITS_WAY):
+                if time.monotonic() > min(heard[0] + _ON_ITS_WAY, latest):
+                    with suppress(OSError):
+                        connection.shutdown(socket.SHUT_RDWR)
+                    return
+
+        threading.Thread(target=watch, daemon=True).start()
+        try:
+            yield note
+        finally:
+            over.set()
+
+    def _exit_status(self, execution: str) -> int:
+        """The exit status of a command that has ended; -1 where the engine does not know it."""
+        deadline = time.monotonic() + _TIME_TO_END
+        while time.monotonic() < deadline:
+            status = self.exec_inspect(execution)["ExitCode"]
+            if status is not None:
+                return int(status)
+            time.sleep(0.02)
+        return -1
+
+    def _exec(self, container: str, command: Sequence[str], stdin: bool = False) -> str:
+        """
+        Make the execution of a command that has the build's environment, and no other.
+
+        It isn't among the arguments: lists of processes and the engine's events show those.
+        """
+        unset = [word for name in self._unwanted for word in ("-u", name)]
+        path = [] if "PATH" in self._variables else [f"PATH={PATH}"]
+        full = ["env", *unset, *path, *command]
+        created = self.exec_create(
+            container, full, user="0", stdin=stdin, environment=self._variables
+        )
+        return str(created["Id"])
+
+    @cached_property
+    def _unwanted(self) -> list[str]:
+        """The variables that commands in the container would have from the image and the engine."""
+        config = self.inspect_container(self.name)["Config"]
+        names = {item.partition("=")[0] for item in config["Env"] or ()} | _ENGINES_VARIABLES
+        return sorted(names - {"", *self._variables})
+
+    def _by_runtime(self, runtime: MountedSalt, words: Sequence[str]) -> list[str]:
+        """``python3 /tmp/salt.docker.x/salt-call …``, by the runtime and in its scratch."""
+        moved = [self._in_scratch(runtime, word) for word in words]
+        _python, salt_call, *arguments = moved
+        return [*runtime.command, str(PurePosixPath(salt_call).parent), *arguments]
+
+    def _in_scratch(self, runtime: MountedSalt, text: str) -> str:
+        return text.replace(f"{_TMP}/", f"{runtime.scratch}/")
+
+    def _kill(self) -> None:
+        self.timed_out = True
+        with suppress(docker.errors.APIError, OSError):
+            self.kill(self.name)
+
+
+def _anonymous(volumes: Iterable[str], binds: Iterable[str]) -> list[dict[str, Any]]:
+    """Mounts for those of a container's volumes that nothing is bound to."""
+    bound = {bind.split(":")[1] for bind in binds}
+    return [{"Type": "volume", "Target": path} for path in volumes if path not in bound]
+
+
+def _failed(command: Sequence[str], done: Output) -> BuildError:
+    """What is to be said of a command that has failed."""
+    how = f"ended with exit status {done.retcode}" if done.retcode >= 0 else "was ended"
+    printed = [line for line in (done.stderr or done.stdout).splitlines() if line.strip()]
+    lines = "".join(f"\n    {line}" for line in printed[-_LAST_LINES:])
+    text = f"in the build container, {shlex.join(command)} {how}"
+    return BuildError(f"{text}:{lines}" if lines else text)
+
+
+@dataclass(frozen=True)
+class _Done:
+    """A command that has ended: what it printed, not rid of anything, and its exit status."""
+
+    stdout: bytes
+    stderr: str
+    retcode: int
+
+    def text(self) -> Output:
+        printed = self.stdout.decode(errors="replace").rstrip()
+        return Output(printed, self.stderr, self.retcode)
+
+
+class _Stderr:
+    """What a command prints there, without the lines in which states are announced."""
+
+    def __init__(self, announce: Callable[[Mapping[str, Any]], None]) -> None:
+        self._announce = announce
+        self._kept: list[bytes] = []
+        self._rest = b""
+
+    def add(self, chunk: bytes) -> None:
+        *lines, self._rest = (self._rest + chunk).split(b"\n")
+        for line in lines:
+            if line.startswith(_MARK):
+                with suppress(ValueError):  # cut off, or of somebody else
+                    self._announce(json.loads(line.removeprefix(_MARK)))
+            else:
+                self._kept.append(line)
+
+    def text(self) -> str:
+        return b"\n".join([*self._kept, self._rest]).decode(errors="replace").rstrip()
+
+
+def called_function(command: Sequence[str]) -> str | None:
+    """The function of a ``salt-call … -- function args``; ``None`` for another command."""
+    words = list(command)
+    if "--" not in words or not any(word.endswith("/salt-call") for word in words):
+        return None
+    return words[words.index("--") + 1]

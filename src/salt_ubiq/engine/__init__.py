@@ -1,0 +1,3 @@
+"""
+All other use of the Docker engine.
+"""

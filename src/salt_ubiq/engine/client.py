@@ -1,0 +1,62 @@
+"""
+What salt-ubiq asks of the Docker engine beyond Salt's docker module.
+
+The one place that talks to the engine for itself; the container of a build is
+:mod:`salt_ubiq.containers.client`'s.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+import docker
+import docker.errors
+import docker.utils
+
+from salt_ubiq.engine.containers import Containers
+from salt_ubiq.engine.failures import translated, unreachable
+from salt_ubiq.engine.images import Images
+from salt_ubiq.engine.volumes import Volumes
+from salt_ubiq.errors import EngineError
+
+
+class Engine:
+    """
+    One Docker engine: its ``images``, ``containers`` and ``volumes``.
+
+    Failures are :class:`~salt_ubiq.errors.EngineError`.
+    """
+
+    def __init__(self, url: str | None = None, version: str = "auto") -> None:
+        """
+        Connect to the engine.
+
+        url
+            as in ``docker.url`` of the minion config; without it the
+            environment's ``DOCKER_HOST``, else the local socket
+
+        version
+            of the API, as in ``docker.version``
+        """
+        self.address = url or os.environ.get("DOCKER_HOST") or "the local socket"
+        try:
+            named = {"base_url": url} if url else docker.utils.kwargs_from_env()
+            self.arguments: dict[str, Any] = {**named, "version": version}
+            self.client = docker.APIClient(**self.arguments)
+        except docker.errors.DockerException as exc:
+            raise EngineError(unreachable(self.address, exc)) from None
+        self.images = Images(self.client)
+        self.containers = Containers(self.client)
+        self.volumes = Volumes(self.client)
+
+    @property
+    def proxies(self) -> dict[str, str]:
+        """What the client's config has commands in containers know, as variables."""
+        configured = self.client._proxy_configs  # type: ignore[attr-defined] # its types leave it out
+        return dict(configured.get_environment())
+
+    def version(self) -> dict[str, Any]:
+        """Return the engine's own account: ``Version``, ``ApiVersion``, ``Arch``, …"""
+        with translated("ask the engine for its version"):
+            return dict(self.client.version())

@@ -1,0 +1,205 @@
+"""
+The images of an engine.
+"""
+
+from __future__ import annotations
+
+import io
+import logging
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import docker
+import docker.errors
+
+from salt_ubiq.catalogue.references import split
+from salt_ubiq.engine.failures import translated
+from salt_ubiq.engine.label_keys import RECIPE
+from salt_ubiq.errors import EngineError
+
+log = logging.getLogger(__name__)
+
+_NO_NAME = "<none>:<none>"
+
+
+@dataclass(frozen=True)
+class ImageInfo:
+    """An image on the engine; ``config`` is its OCI image config as the engine spells it."""
+
+    id: str
+    config: Mapping[str, Any]
+    size: int
+    created: str = ""
+    digests: tuple[str, ...] = ()
+    """``repository@sha256:…``, as registries know it."""
+
+    @property
+    def labels(self) -> Mapping[str, str]:
+        """Its labels, inherited ones included."""
+        return self.config.get("Labels") or {}
+
+    @property
+    def recipe(self) -> str:
+        """The digest of its recipe, empty where it has none."""
+        return self.labels.get(RECIPE, "")
+
+    @property
+    def made_at(self) -> float:
+        """When it was made, in whole seconds since 1970."""
+        return datetime.fromisoformat(f"{self.created[:19]}+00:00").timestamp()
+
+
+@dataclass(frozen=True)
+class ListedImage:
+    """
+    An image in the engine's list.
+
+    parent
+        the ID of the image that it was committed on, empty where it was pulled
+
+    created
+        when, in seconds since 1970
+    """
+
+    id: str
+    parent: str
+    references: tuple[str, ...]
+    created: float
+
+
+class Images:
+    """What is asked of an engine about its images, see :class:`~salt_ubiq.engine.client.Engine`."""
+
+    def __init__(self, client: docker.APIClient) -> None:
+        self._client = client
+
+    def find(self, reference: str) -> ImageInfo | None:
+        """Return the image of that reference or ID, ``None`` if the engine lacks it."""
+        with translated(f"inspect image {reference}"):
+            try:
+                found = self._client.inspect_image(reference)  # type: ignore[no-untyped-call]
+            except docker.errors.ImageNotFound:
+                return None
+        return ImageInfo(
+            id=found["Id"],
+            config=found["Config"] or {},
+            size=found["Size"],
+            created=found["Created"],
+            digests=tuple(found.get("RepoDigests") or ()),
+        )
+
+    def existing(self, reference: str) -> ImageInfo:
+        """Return the image of that reference or ID, which has to be there."""
+        image = self.find(reference)
+        if image is None:
+            raise EngineError(f"{reference} is gone from the engine: removed by somebody else?")
+        return image
+
+    def pull(self, reference: str, login: dict[str, str] | None = None) -> ImageInfo:
+        """Pull an image from its registry, by default with the login of the client's config."""
+        log.info("pulling %s", reference)
+        with translated(f"pull {reference}"):
+            for message in self._client.pull(
+                reference, stream=True, decode=True, auth_config=login
+            ):
+                if "error" in message:
+                    raise EngineError(f"can't pull {reference}: {message['error']}")
+        image = self.find(reference)
+        if image is None:
+            raise EngineError(f"{reference} was pulled, but the engine does not have it")
+        return image
+
+    def push(self, reference: str, login: dict[str, str] | None = None) -> Iterator[dict[str, Any]]:
+        """Push an image to its registry; yield the engine's messages."""
+        repository, tag = split(reference)
+        with translated(f"push {reference}"):
+            for message in self._client.push(
+                repository, tag, stream=True, decode=True, auth_config=login
+            ):
+                if "error" in message:
+                    raise EngineError(f"can't push {reference}: {message['error']}")
+                yield message
+
+    def remote_digest(self, reference: str, login: dict[str, str] | None = None) -> str | None:
+        """Return the digest of an image in its registry, ``None`` if that lacks it."""
+        with translated(f"look up {reference}"):
+            try:
+                found = self._client.inspect_distribution(  # type: ignore[no-untyped-call]
+                    reference, auth_config=login
+                )
+            except docker.errors.NotFound:
+                return None
+        return str(found["Descriptor"]["digest"])
+
+    def build(self, **arguments: Any) -> Iterator[dict[str, Any]]:
+        """Run ``docker build``; yield the engine's messages."""
+        with translated("build from the Dockerfile"):
+            yield from self._client.build(decode=True, rm=True, forcerm=True, **arguments)
+
+    def label(self, image_id: str, reference: str, labels: Mapping[str, str]) -> None:
+        """Make an image that has more labels than another, and is the same otherwise."""
+        dockerfile = io.BytesIO(f"FROM {image_id}".encode())
+        for message in self.build(fileobj=dockerfile, tag=reference, labels=dict(labels)):
+            if "error" in message:
+                raise EngineError(f"can't label {reference}: {message['error'].strip()}")
+
+    def import_tar(self, tar: str | bytes, reference: str, changes: Sequence[str]) -> None:
+        """Make an image of a root file system: a tar, or the path of one."""
+        repository, tag = split(reference)
+        with translated(f"import {reference}"):
+            answer = self._client.import_image(
+                io.BytesIO(tar) if isinstance(tar, bytes) else tar,
+                repository=repository,
+                tag=tag,
+                changes=list(changes),
+            )
+            if '"error' in answer:
+                raise EngineError(f"can't import {reference}: {answer.strip()}")
+
+    def tag(self, image_id: str, references: Sequence[str]) -> None:
+        """Point every ``repository:tag`` to the image."""
+        for reference in references:
+            repository, tag = split(reference)
+            with translated(f"tag {reference}"):
+                self._client.tag(image_id, repository, tag)
+
+    def remove(self, reference: str) -> bool:
+        """Remove a tag or an image, if it is there and nothing needs it."""
+        with translated(f"remove image {reference}"):
+            try:
+                self._client.remove_image(reference)
+            except docker.errors.APIError:
+                return False
+        return True
+
+    def all(self) -> list[ListedImage]:
+        """Return all images, those without a name too."""
+        with translated("list images"):
+            found = self._client.images(all=True)
+        return [
+            ListedImage(
+                id=each["Id"],
+                parent=each["ParentId"],
+                references=tuple(name for name in each["RepoTags"] or () if name != _NO_NAME),
+                created=float(each["Created"]),
+            )
+            for each in found
+        ]
+
+    def in_use(self) -> set[str]:
+        """Return the IDs of the images that containers have, running or not."""
+        with translated("list containers"):
+            return {str(each["ImageID"]) for each in self._client.containers(all=True)}
+
+    def references(self, repository: str) -> list[str]:
+        """Return all ``repository:tag`` of a repository."""
+        with translated(f"list the images of {repository}"):
+            found = self._client.images(repository)
+        return [
+            name
+            for each in found
+            for name in each["RepoTags"] or ()
+            if name.startswith(f"{repository}:")
+        ]

@@ -1,0 +1,3 @@
+"""
+Execution modules of Salt: they parse arguments, call the API, translate errors.
+"""

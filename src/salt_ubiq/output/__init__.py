@@ -1,0 +1,3 @@
+"""
+Outputters of Salt.
+"""

@@ -1,0 +1,3 @@
+"""
+What an image is made of, and what has changed in it.
+"""

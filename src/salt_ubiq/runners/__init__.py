@@ -1,0 +1,3 @@
+"""
+Runners of Salt.
+"""

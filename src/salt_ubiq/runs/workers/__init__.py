@@ -1,0 +1,3 @@
+"""
+Where a slot runs: a process on this machine, or a minion.
+"""

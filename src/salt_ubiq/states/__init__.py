@@ -1,0 +1,3 @@
+"""
+State modules of Salt, on top of the execution modules.
+"""

@@ -1,0 +1,3 @@
+"""
+Looking after a host and the images on it.
+"""

@@ -1,0 +1,3 @@
+"""
+Whether an image is what it has to be.
+"""

@@ -1,0 +1,3 @@
+"""
+What a host keeps of builds: slots, locks, logs, and how files of it are written.
+"""

@@ -1,0 +1,31 @@
+"""Declarations, and what is wrong with them."""
+
+import pytest
+
+from salt_ubiq.catalogue.parse import parse
+from salt_ubiq.errors import CatalogueError
+
+
+def base(**keys):
+    return {"repository": "ubiquitous/debian", "dockerfile": "/srv/debian", **keys}
+
+
+def service(**keys):
+    return {"repository": "ubiquitous/web", "base": "debian:12", "mods": ["web"], **keys}
+
+
+def web(**keys):
+    return parse({"services": {"web": service(**keys)}})["web"]
+
+
+def mistakes(data):
+    """All mistakes as ``path: message``."""
+    with pytest.raises(CatalogueError) as caught:
+        parse(data)
+    return [str(problem) for problem in caught.value.problems]
+
+
+def mistakes_of_web(**keys):
+    """The mistakes of one service, their paths without what is the same for all."""
+    found = mistakes({"services": {"web": service(**keys)}})
+    return [problem.removeprefix("ubiq:services:web:") for problem in found]

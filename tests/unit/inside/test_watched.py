@@ -1,0 +1,61 @@
+"""How Salt says what its states do, and ends, in a build's container."""
+
+import subprocess
+import sys
+
+import pytest
+
+from salt_ubiq.inside import watched
+
+FAILED = {
+    "result": False,
+    "comment": "hunter2 is wrong",
+    "changes": {},
+    "__sls__": "web",
+    "__id__": "fails",
+    "__run_num__": 0,
+}
+
+
+def ran(body, *arguments):
+    """Run a function in the place of salt-call."""
+    script = (
+        "import subprocess, sys, threading, time\n"
+        "from salt_ubiq.inside import watched\n"
+        f"def salt_call():\n    {body}\n"
+        "watched.run(salt_call)"
+    )
+    return subprocess.run(
+        [sys.executable, "-c", script, *arguments], capture_output=True, text=True, timeout=30
+    )
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "stderr"),
+    [
+        ("return", 0, ""),
+        ("sys.exit()", 0, ""),
+        ("sys.exit(3)", 3, ""),
+        ("sys.exit('no')", 1, "no\n"),
+    ],
+)
+def test_it_ends_as_salt_does(body, status, stderr):
+    done = ran(body)
+    assert (done.returncode, done.stderr) == (status, stderr)
+
+
+def test_an_error_is_printed():
+    done = ran("raise ValueError('odd')")
+    assert done.returncode == 1
+    assert done.stderr.endswith("ValueError: odd\n")
+
+
+def test_it_waits_for_no_thread_and_loses_nothing_that_was_printed():
+    done = ran("threading.Thread(target=time.sleep, args=[20]).start(); print('x' * 99_999)")
+    assert (done.returncode, len(done.stdout)) == (0, 100_000)
+
+
+def test_of_states_that_did_not_fail_only_that_is_told():
+    ret = {**FAILED, "result": True, "changes": {"diff": "hunter2"}, "duration": 3}
+    told = watched.summary(ret)
+    assert (told["comment"], told["changes"], told["result"]) == ("", True, True)
