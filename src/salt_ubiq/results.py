@@ -23,20 +23,26 @@ class States:
 
     @classmethod
     def from_return(
-        cls, ret: Mapping[str, Mapping[str, Any]], clean: Callable[[str], str]
+        cls,
+        ret: Mapping[str, Mapping[str, Any]],
+        clean: Callable[[str], str],
+        explained: Callable[[str], str] = str,
     ) -> States:
         """
         Sum up the return of ``state.apply``.
 
         clean
             applied to every text that is kept
+
+        explained
+            applied to what a failed state says
         """
         failed = tuple(
             {
-                "id": clean(str(state.get("__id__", key.split("_|-")[1]))),
-                "sls": str(state.get("__sls__", "")),
+                "id": clean(str(state.get("__id__") or key.split("_|-")[1])),
+                "sls": str(state.get("__sls__") or "the states"),
                 "function": "{0}.{3}".format(*key.split("_|-")),
-                "comment": clean(_comment(state)),
+                "comment": explained(clean(_comment(state))),
             }
             for key, state in sorted(ret.items(), key=lambda item: item[1].get("__run_num__", 0))
             if state.get("result") is False

@@ -162,7 +162,7 @@ class Builder:
                     made = self._build_base(image, session, request)
                 else:
                     made = self._build_service(image, session, request)
-                warnings = self._prove(image, made, session)
+                warnings = (*made.warnings, *self._prove(image, made, session))
                 # Before the tags: of an image that lost them, a record must say that it was ours.
                 self._recipes.save(made.recipe, made.image.id)
                 self._engine.images.tag(made.image.id, image.references)
@@ -229,7 +229,7 @@ class Builder:
         old = self._recipes.load(found.recipe)
         try:
             with self._sessions.session(image.name, _declared(image)) as session:
-                recipe = self._recipe(image, old, session)
+                recipe = self._recipe(image, found, old, session)
         except BuildError as exc:
             first, *more = str(exc).splitlines()
             return [f"{first} {more[0]}" if first.endswith(":") and more else first]
@@ -238,11 +238,13 @@ class Builder:
         changes = recipe.changes_since(old) if old else []
         return changes or ["the recipe changed; it was built elsewhere, so there is no telling how"]
 
-    def _recipe(self, image: Base | Service, old: Recipe | None, session: BuildSession) -> Recipe:
+    def _recipe(
+        self, image: Base | Service, found: ImageInfo, old: Recipe | None, session: BuildSession
+    ) -> Recipe:
         if isinstance(image, Base):
             return base.recipe_of(image, session, old.parent if old else {})
         build = self._service_build(image, self._parent(image), session)
-        return build.recipe_of(build.compiled())
+        return build.recipe_of(build.compiled(), found.asked)
 
     def _build_base(self, image: Base, session: BuildSession, request: BuildRequest) -> _Made:
         built = base.build(image, session, request.run, request.newer_than is not None)
@@ -270,7 +272,9 @@ class Builder:
                 f"{service.where('base')}: {service.base} is too bare: {exc}"
             ) from None
         image = self._engine.images.existing(session.slot.reference)
-        return _Made(image, parent.id, built.states, built.recipe, build)
+        for text in built.warnings:
+            log.warning("%s", text)
+        return _Made(image, parent.id, built.states, built.recipe, build, built.warnings)
 
     def _prove(self, image: Base | Service, made: _Made, session: BuildSession) -> tuple[str, ...]:
         """
@@ -368,3 +372,4 @@ class _Made:
     states: States
     recipe: Recipe
     build: ServiceBuild | None
+    warnings: tuple[str, ...] = ()

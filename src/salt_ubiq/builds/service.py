@@ -4,21 +4,21 @@ A service: ``docker.sls_build``, prepared, watched and finished.
 
 from __future__ import annotations
 
-import fnmatch
 import importlib.metadata
+import json
 import logging
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
-import salt.utils.url
 from packaging.specifiers import SpecifierSet
 
 from salt_ubiq import sensitive
 from salt_ubiq.builds import service_pillar
+from salt_ubiq.builds.answers import HERE, Answers, answering, asking
 from salt_ubiq.builds.image_config import image_config
 from salt_ubiq.builds.parent_facts import Facts, ParentFacts
 from salt_ubiq.builds.residue import Residue, swept
@@ -26,21 +26,23 @@ from salt_ubiq.builds.state_returns import StateReturns
 from salt_ubiq.catalogue.models import Service
 from salt_ubiq.catalogue.references import split
 from salt_ubiq.containers import salt_call
-from salt_ubiq.containers.client import BuildClient
+from salt_ubiq.containers.client import NOBODY, BuildClient, BuildContainer, Listener
+from salt_ubiq.containers.file_server import FileServer
 from salt_ubiq.containers.salt import SaltInContainer
-from salt_ubiq.containers.session import BuildSession
+from salt_ubiq.containers.salt_call import SaltContainer
+from salt_ubiq.containers.session import QUESTIONED, BuildSession
+from salt_ubiq.containers.state_tree import StateTree
 from salt_ubiq.engine.failures import is_without_tools
 from salt_ubiq.engine.images import ImageInfo
-from salt_ubiq.engine.label_keys import LOG, RECIPE
+from salt_ubiq.engine.label_keys import ASKED, LOG, RECIPE
 from salt_ubiq.errors import (
     BuildError,
     CallFailed,
     NoTools,
     StatesFailed,
     UbiqError,
-    near_matches,
 )
-from salt_ubiq.recipes import recipe
+from salt_ubiq.recipes import recipe, tree_files
 from salt_ubiq.recipes.compiled_states import CompiledStates, NoContainer
 from salt_ubiq.recipes.recipe import Recipe
 from salt_ubiq.results import States
@@ -94,8 +96,7 @@ class ServiceBuild:
 
         Raises :class:`~salt_ubiq.errors.BuildError`.
         """
-        self._check_mods()
-        self._check_filerefs()
+        self._tree.check(self._service)
         container = NoContainer(self._facts.grains)
         with self._pillar() as opts:
             functions = self._functions(container, opts)
@@ -104,16 +105,22 @@ class ServiceBuild:
             raise BuildError(f"{self._service.name}: docker.sls of this Salt compiles no states")
         return container.compiled
 
-    def recipe_of(self, compiled: CompiledStates) -> Recipe:
+    def recipe_of(self, compiled: CompiledStates, asked: Collection[str] = ()) -> Recipe:
         """
         Return the recipe of the service with these states.
 
+        asked
+            what they ask for of the state tree while they run
+
         Raises :class:`~salt_ubiq.errors.BuildError` where they do not compile.
         """
-        version = importlib.metadata.version("salt")
-        parent, session = self._parent.id, self._session
+        left_out = tree_files.left_out(compiled)
+        sent = {url: hash_ for url, hash_ in compiled.files.items() if url not in left_out}
+        more = tree_files.looked_at(compiled) | frozenset(asked)
+        files = {**sent, **self._tree.server().hashes(more - left_out)}
+        session = self._session
         return recipe.of_service(
-            self._service, parent, compiled, version, session.clean, session.recipe_key
+            self._service, self._parent.id, compiled, files, session.clean, session.recipe_key
         )
 
     def run(self, on: ImageInfo) -> Built:
@@ -122,24 +129,29 @@ class ServiceBuild:
 
         Raises :class:`~salt_ubiq.errors.BuildError`; then there is no image.
         """
-        service, made = self._service, list[Recipe]()
-        self._check_mods()
-        self._check_filerefs()
+        service, sent, made = self._service, list[CompiledStates](), list[Recipe]()
+        self._tree.check(service)
         states = self._state_returns(self._session.log_line)
-        residue = self._facts.residue
+        residue, server = self._facts.residue, self._server()
 
-        def label(package: Path) -> None:
-            made.append(self.recipe_of(CompiledStates.read(package)))
-            client.label(RECIPE, made[-1].digest)
+        def note(package: Path) -> None:
+            sent.append(CompiledStates.read(package))
+            self.recipe_of(sent[-1])  # they don't compile: known before anything runs
+            client.nothing_to_apply = not sent[-1].chunks
+
+        def finish() -> None:
+            residue.remove(client)
+            made.append(self._label(client, sent[-1], server.asked))
 
         self._session.engine.images.remove(
             self._session.slot.reference
         )  # built before, and not wanted
         log.info("%s: applying %s to %s", service.name, ", ".join(service.mods), service.base)
-        with self._client(on, states, sent=label, keep_as=self._failed_image()) as client:
-            client.before_commit = lambda: residue.remove(client)
+        container = self._container(on, keep_as=self._failed_image())
+        with self._client(container, self._listener(states, server, note)) as client:
+            client.before_commit = finish
             self._sls_build(client, states, on)
-        return Built(states.states, states.changed, made[-1])
+        return Built(states.states, states.changed, made[-1], states.warnings(service))
 
     def adopt(self, image: ImageInfo, compiled: CompiledStates) -> Built:
         """
@@ -147,16 +159,16 @@ class ServiceBuild:
 
         Raises :class:`~salt_ubiq.errors.BuildError`.
         """
-        recipe, session = self.recipe_of(compiled), self._session
+        session = self._session
         log.info("%s: all of its states are in a shared layer", self.name)
         repository, tag = split(session.slot.reference)
         with (
-            self._client(image, self._state_returns(session.log_line), entrypoint=True) as client,
+            self._client(replace(self._container(image), entrypoint=True)) as client,
             session.engine.containers.trial(
                 image.id, session.slot.name, entrypoint=["never started"], use_config_proxy=False
             ) as container,
         ):
-            client.label(RECIPE, recipe.digest)
+            recipe = self._label(client, compiled, image.asked)
             client.commit(container, repository, tag)
         return Built(States(total=len(recipe.states)), (), recipe)
 
@@ -165,7 +177,9 @@ class ServiceBuild:
         states = self._state_returns(lambda _: None)
         log.info("%s: seeing whether its states have converged", self._service.name)
         # One that fails needs what is in the image no longer: it has not converged either.
-        with self._client(image, states, test=True) as client, suppress(StatesFailed):
+        container = self._container(image, test=True)
+        listener = self._listener(states, self._server())
+        with self._client(container, listener) as client, suppress(StatesFailed):
             self._sls_build(client, states, image, dryrun=True)
         return states.changed
 
@@ -203,8 +217,38 @@ class ServiceBuild:
         )
         session.clean.hide(found)
         values = service_pillar.of_service(self._service, minions, self._pillar_keys)
-        with service_pillar.root(values, session.slot) as opts:
-            yield opts
+        with (
+            service_pillar.root(values, session.slot) as opts,
+            asking(
+                Answers(session.workspace, self._parent.id, self._salt), self._questioned
+            ) as ask,
+            answering(self._here, ask) as asked,
+        ):
+            # Nothing of this host's own: it is not what the states are for.
+            yield {**opts, **asked, "grains": dict(grains)}
+
+    @property
+    def _here(self) -> frozenset[str]:
+        """The modules whose functions run on this host when states ask while they render."""
+        questions = self._session.questions
+        return (HERE | frozenset(questions.here)) - frozenset(questions.image)
+
+    @contextmanager
+    def _questioned(self) -> Iterator[SaltContainer]:
+        """A container of the parent that answers what the states ask while they render."""
+        self._prepare()
+        log.info("%s: asking %s what its states want to know", self.name, self._service.base)
+        listener = self._listener(self._state_returns(lambda _: None), self._server())
+        with salt_call.container(
+            self._parent,
+            self._service.base,
+            self._session,
+            self._surroundings,
+            listener,
+            QUESTIONED,
+            **self._create_arguments(),
+        ) as container:
+            yield container
 
     def _sls_arguments(self) -> dict[str, str]:
         arguments = {
@@ -244,27 +288,43 @@ class ServiceBuild:
             self._session.clean, log_line, partial(log.debug, "%s: %s", self._service.name)
         )
 
-    def _client(
-        self,
-        on: ImageInfo,
-        states: StateReturns,
-        **more: Any,
-    ) -> BuildClient:
-        arguments: dict[str, Any] = {
-            "entrypoint": bool(on.config.get("Entrypoint")) or not self._config.get("Cmd"),
-            **more,
-        }
-        return BuildClient(
-            self._session.engine.arguments,
+    def _container(self, on: ImageInfo, **more: Any) -> BuildContainer:
+        return BuildContainer(
             name=self._session.slot.name,
             image_config=self._config,
+            entrypoint=bool(on.config.get("Entrypoint")) or not self._config.get("Cmd"),
             surroundings=self._surroundings,
             timeout=self._service.timeout,
             grains=self._facts.grains,
-            observe=states.observe,
-            announce=states.announced,
-            **arguments,
+            **more,
         )
+
+    def _client(self, container: BuildContainer, listener: Listener = NOBODY) -> BuildClient:
+        return BuildClient(self._session.engine.arguments, container, listener)
+
+    def _listener(
+        self,
+        states: StateReturns,
+        server: FileServer,
+        sent: Callable[[Path], None] = lambda _: None,
+    ) -> Listener:
+        def announced(what: Mapping[str, Any]) -> None:
+            if isinstance(what.get("used"), str):
+                server.note_used(what["used"])
+            states.announced(what)
+
+        return Listener(states.observe, announced, sent, server.answer)
+
+    def _label(
+        self, client: BuildClient, compiled: CompiledStates, asked: Collection[str]
+    ) -> Recipe:
+        """Have the image say what it is made of; return that."""
+        more = frozenset(asked).difference(compiled.files)
+        recipe = self.recipe_of(compiled, more)
+        client.label(RECIPE, recipe.digest)
+        if more or self._parent.labels.get(ASKED):
+            client.label(ASKED, json.dumps(sorted(more)) if more else "")
+        return recipe
 
     def _functions(self, client: BuildClient | NoContainer, opts: Mapping[str, Any]) -> Any:
         """Salt's execution modules, with a docker module that works through ``client``."""
@@ -287,45 +347,25 @@ class ServiceBuild:
             **build,
         }
 
-    def _check_mods(self) -> None:
-        service, session = self._service, self._session
-        known = session.once(
-            ("states", service.saltenv),
-            lambda: set(session.functions()["cp.list_states"](service.saltenv)),
-        )
-        missing = [mod for mod in service.mods if not fnmatch.filter(known, mod)]
-        if missing:
-            raise BuildError(
-                "\n".join(
-                    f"{service.where('mods')}: no SLS '{mod}' in saltenv {service.saltenv}"
-                    f"{near_matches(mod, known)}"
-                    for mod in missing
-                )
-            )
+    def _server(self) -> FileServer:
+        return self._tree.server({"ubiq_services": self._service.services})
 
-    def _check_filerefs(self) -> None:
-        service, session = self._service, self._session
-        if not service.extra_filerefs:
-            return
-        known = session.once(
-            ("files", service.saltenv),
-            lambda: session.functions()["cp.list_master"](service.saltenv),
-        )
-        for url in service.extra_filerefs:
-            wanted, saltenv = salt.utils.url.parse(url)
-            here = saltenv in (None, service.saltenv)  # another's files are not looked for
-            if here and not any(f"{path}/".startswith(f"{wanted}/") for path in known):
-                raise BuildError(
-                    f"{service.where('extra_filerefs')}: no file {url} in saltenv "
-                    f"{service.saltenv}{near_matches(wanted, known)}"
-                )
+    @cached_property
+    def _tree(self) -> StateTree:
+        return StateTree(self._session, self._service.saltenv)
 
     @cached_property
     def _facts(self) -> Facts:
         """What is to be known of the parent."""
+        facts = ParentFacts(self._session.workspace)
+        return facts.facts(self._parent.id, self._salt, self._asked_facts)
+
+    @cached_property
+    def _salt(self) -> str:
+        """Which Salt it is whose answers are remembered, and with which grains of the tree."""
         version, runtime = importlib.metadata.version("salt"), self._surroundings.runtime
-        salt = f"{version}-{runtime.volume if runtime else 'plain'}"
-        return ParentFacts(self._session.workspace).facts(self._parent.id, salt, self._asked_facts)
+        with_what = (version, runtime.volume if runtime else "plain", self._tree.grains)
+        return "-".join(filter(None, with_what))
 
     def _asked_facts(self) -> Facts:
         self._prepare()
@@ -338,7 +378,7 @@ class ServiceBuild:
                 self._service.base,
                 self._session,
                 self._surroundings,
-                self._service.timeout,
+                self._listener(self._state_returns(lambda _: None), self._tree.server()),
                 **self._create_arguments(),
             ) as container:
                 before = swept(container.client)
@@ -380,6 +420,7 @@ class Built:
     states: States
     changed: tuple[str, ...]
     recipe: Recipe
+    warnings: tuple[str, ...] = ()
 
 
 def _last_line(exc: Exception) -> str:

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from salt_ubiq.builds.service import Built, ServiceBuild
+from salt_ubiq.builds.state_failures import is_hopeless
 from salt_ubiq.catalogue.models import ImageConfig, Service
 from salt_ubiq.catalogue.references import OUR_HOST
 from salt_ubiq.containers.session import BuildSession
@@ -94,9 +95,9 @@ class SharedLayers:
             recipe = build.recipe_of(part)
             if whole is None or not begins(part, whole) or self._is_undone(recipe):
                 break
-            image = self._provide(build, recipe, found, parent)
+            image = self._provide(build, part, found, parent)
             # A file that changed meanwhile makes another layer than was wanted.
-            is_whole = mods == service.mods and image.recipe == recipe.digest
+            is_whole = mods == service.mods and self._is_made_of(image, build, part)
             compiled = whole if is_whole else None
             found = Foundation(image, frozenset(recipe.states), recipe, compiled)
         return found
@@ -115,7 +116,9 @@ class SharedLayers:
             return build.run(on.image)
         try:
             built = build.run(on.image)
-        except StatesFailed:
+        except StatesFailed as exc:
+            if all(is_hopeless(failed) for failed in exc.failed):
+                raise
             return self._run_without(build, parent)
         again = sorted(on.states.intersection(built.changed))
         if not again:
@@ -144,19 +147,29 @@ class SharedLayers:
     def _undone(self) -> Path:
         return self._session.workspace.path / "unshared"
 
+    @staticmethod
+    def _is_made_of(image: ImageInfo, build: ServiceBuild, states: CompiledStates) -> bool:
+        return image.recipe == build.recipe_of(states, image.asked).digest
+
     def _provide(
-        self, build: ServiceBuild, recipe: Recipe, on: Foundation, parent: ImageInfo
+        self, build: ServiceBuild, states: CompiledStates, on: Foundation, parent: ImageInfo
     ) -> ImageInfo:
+        # What its states will ask for is not known before: the layer itself says it.
+        recipe = build.recipe_of(states)
         engine, reference = self._session.engine, f"{REPOSITORY}:{recipe.digest[:_DIGITS]}"
         title = f"the layer of {', '.join(recipe.mods)}"
         with self._session.workspace.lock(f"shared-{recipe.digest}", f"{title}: another builds it"):
             found = engine.images.find(reference)
-            if found is None or found.made_at < self._newer_than:
+            if (
+                found is None
+                or found.made_at < self._newer_than
+                or not self._is_made_of(found, build, states)
+            ):
                 log.info("%s, which several services share: building", title)
                 self._session.log_line(f"{title}:")
-                self.run(build, on, parent)
+                built = self.run(build, on, parent)
                 found = engine.images.existing(self._session.slot.reference)
-                Recipes(self._session.workspace).save(recipe, found.id)
+                Recipes(self._session.workspace).save(built.recipe, found.id)
                 engine.images.tag(found.id, [reference])
         return found
 

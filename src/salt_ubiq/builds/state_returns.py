@@ -13,10 +13,15 @@ from typing import Any
 
 import salt.utils.json
 
+from salt_ubiq.builds.state_failures import explained
+from salt_ubiq.catalogue.models import Service
 from salt_ubiq.containers.client import Output, called_function
 from salt_ubiq.human import human_duration
 from salt_ubiq.recipes.recipe import described
 from salt_ubiq.results import States
+
+# States of a running system, of which there is none, and those that look at nothing in test mode.
+_UNKNOWING = ("service", "archive")
 
 
 class StateReturns:
@@ -51,10 +56,16 @@ class StateReturns:
         self._begun: _Begun | None = None
         self._ended: dict[str, Mapping[str, Any]] = {}
         self._over_at: float | None = None
+        self._pretended: list[str] = []
+        self._killed: list[str] = []
 
     def announced(self, what: Mapping[str, Any]) -> None:
         """Take note of what Salt says of its states while they run."""
         begun, ended = what.get("begun"), what.get("ended")
+        if isinstance(what.get("pretended"), str):
+            self._pretended.append(self._clean(what["pretended"]))
+        if isinstance(what.get("killed"), list):
+            self._killed = [self._clean(str(name)) for name in what["killed"]]
         if isinstance(begun, Mapping):
             self._begun = _Begun.read(begun, self._clean)
             self._note(str(self._begun))
@@ -82,8 +93,8 @@ class StateReturns:
     def states(self) -> States:
         """How the states fared, so far as they ran."""
         if isinstance(self._returned, Mapping):
-            return States.from_return(self._returned, self._clean)
-        so_far = States.from_return(self._ended, self._clean)
+            return States.from_return(self._returned, self._clean, explained)
+        so_far = States.from_return(self._ended, self._clean, explained)
         return replace(so_far, total=self._begun.of) if self._begun else so_far
 
     @property
@@ -94,7 +105,21 @@ class StateReturns:
         return tuple(
             described(state.get("__sls__"), *_function(key), _name(key, state), self._clean)
             for key, state in _in_order(self._returned)
-            if state.get("changes") or not state["result"]
+            if (state.get("changes") or not state["result"]) and not _cannot_tell(key, state)
+        )
+
+    def warnings(self, service: Service) -> tuple[str, ...]:
+        """What is not as whoever wrote the states may think, though they have not failed."""
+        return (
+            *(
+                f"{service.name}: service {name} was not started, as it has no init script; in the "
+                f"image, {service.where('config:cmd')} starts it"
+                for name in self._pretended
+            ),
+            *(
+                f"{service.name}: {name} did not end when it was told to, and was killed"
+                for name in self._killed
+            ),
         )
 
     @property
@@ -139,8 +164,9 @@ class StateReturns:
             seconds = float(state.get("duration") or 0) / 1000
             line = f"{outcome:8}{seconds:7.2f} s  {state.get('__sls__')}: {name} ({function})"
             self._log_line(line)
-        if self.states.failed:
-            self._log_line(self.states.failure())
+        whole = States.from_return(self._returned, self._clean)
+        if whole.failed:
+            self._log_line(whole.failure())
 
 
 @dataclass(frozen=True)
@@ -172,6 +198,11 @@ class _Begun:
         if self.over:
             return f"{self.number} of {self.of} states had ended, the last was {self.what}"
         return f"{self}, had run for {human_duration(now - self.at)}"
+
+
+def _cannot_tell(key: str, state: Mapping[str, Any]) -> bool:
+    """Whether a state says in test mode that it would do something, without knowing."""
+    return state["result"] is None and _function(key)[0] in _UNKNOWING
 
 
 def _function(key: str) -> tuple[str, str]:

@@ -10,36 +10,27 @@ from itertools import takewhile
 from typing import Any
 
 from salt_ubiq.catalogue.consistency import problems_of_names
-from salt_ubiq.catalogue.models import IDENTITY, Base, Runtime, Service
+from salt_ubiq.catalogue.models import IDENTITY, Base, Service, Settings
 from salt_ubiq.catalogue.references import tagged
 from salt_ubiq.errors import Problem, UnknownImage
 
 
 class Catalogue:
-    """
-    All images by name, bases before services.
-
-    ``runtime`` is ``None`` where Salt is to run with each image's own Python,
-    ``registry`` where images go to that of their own repository, ``recipe_key`` where
-    digests of recipes have none. ``secrets`` are paths into pillar.
-    """
+    """All images by name, bases before services, and what holds for all of them."""
 
     def __init__(
         self,
         images: Mapping[str, Base | Service],
-        runtime: Runtime | None,
-        pillar_keys: Mapping[str, tuple[str, ...]] | None = None,
-        registry: str | None = None,
-        secrets: tuple[str, ...] = (),
-        recipe_key: str | None = None,
+        settings: Settings,
     ) -> None:
         self._images = dict(images)
         self._by_reference = {reference: each for each in self for reference in each.references}
-        self.runtime = runtime
-        self.registry = registry
-        self.secrets = secrets
-        self._recipe_key = recipe_key
-        self._pillar_keys = dict(pillar_keys or {})
+        self.runtime = settings.runtime
+        self.registry = settings.registry
+        self.secrets = settings.secrets
+        self.questions = settings.questions
+        self._recipe_key = settings.recipe_key
+        self._pillar_keys = settings.pillar_keys
 
     def __iter__(self) -> Iterator[Base | Service]:
         return iter(self._images.values())

@@ -4,7 +4,8 @@ What can be declared, as typed models: bases, services, their configs and checks
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
@@ -173,6 +174,7 @@ class Service(Image):
     share: bool = True
     keep_failed: bool = False
     converged: Literal[True, False, "warn"] = "warn"
+    services: Literal["started", "offline", "fail"] = "started"
 
     def layer(self, mods: Iterable[str]) -> str:
         """What people are told of the layer with a beginning of its ``mods``."""
@@ -189,6 +191,16 @@ class Service(Image):
         return {"keep_failed": self.failed_reference} if self.keep_failed else {}
 
 
+class Questions(_Declaration):
+    """
+    Who answers what states ask while they render: modules of Salt whose functions run ``here``,
+    on the host that builds, or in a container of the ``image``, whatever is usual for them.
+    """
+
+    here: Names = ()
+    image: Names = ()
+
+
 class Runtime(_Declaration):
     """Where the Python comes from that Salt runs with in build containers."""
 
@@ -203,3 +215,32 @@ class Runtime(_Declaration):
         if self.image and self.host:
             raise ValueError("image and host exclude each other: take one away")
         return self
+
+
+@dataclass(frozen=True)
+class Settings:
+    """
+    What the catalogue has for all images.
+
+    runtime
+        ``None`` where Salt is to run with each image's own Python
+
+    pillar_keys
+        the keys of pillar that the states of an SLS module see, by module
+
+    registry
+        ``None`` where images go to that of their own repository
+
+    secrets
+        paths into pillar
+
+    recipe_key
+        ``None`` where digests of recipes have none
+    """
+
+    runtime: Runtime | None = field(default_factory=Runtime)
+    pillar_keys: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    registry: str | None = None
+    secrets: tuple[str, ...] = ()
+    recipe_key: str | None = None
+    questions: Questions = field(default_factory=Questions)

@@ -7,6 +7,7 @@ From the value of the key ``ubiq`` in pillar or minion config to a typed, valida
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import fields
 from typing import Any
 
 from pydantic import BaseModel, TypeAdapter, ValidationError
@@ -15,11 +16,12 @@ from salt_ubiq.catalogue.catalogue import Catalogue
 from salt_ubiq.catalogue.consistency import Outline, outline, problems_between, problems_of_names
 from salt_ubiq.catalogue.fields import Names
 from salt_ubiq.catalogue.messages import kind, translated, unknown_keys
-from salt_ubiq.catalogue.models import IDENTITY, KEY, Base, Runtime, Service
+from salt_ubiq.catalogue.models import IDENTITY, KEY, Base, Questions, Runtime, Service, Settings
 from salt_ubiq.catalogue.references import PREFIX
 from salt_ubiq.errors import CatalogueError, Problem
 
 _SHORTEST_KEY = 16
+_SETTINGS = tuple(each.name for each in fields(Settings))
 _MODELS: dict[str, type[Base] | type[Service]] = {"bases": Base, "services": Service}
 _NAMES: TypeAdapter[tuple[str, ...]] = TypeAdapter(Names)
 
@@ -35,21 +37,24 @@ def parse(data: object) -> Catalogue:
     Raises :class:`~salt_ubiq.errors.CatalogueError` with all mistakes.
     """
     if data is None:
-        return Catalogue({}, Runtime())
+        return Catalogue({}, Settings())
     if not isinstance(data, Mapping):
         raise CatalogueError([Problem(KEY, "write a mapping with the keys bases and services")])
     if broken := list(_broken_texts(data, KEY)):
         raise CatalogueError(broken)
     problems = unknown_keys(
         data,
-        ("runtime", "registry", "pillar_keys", "secrets", "recipe_key", "defaults", *_MODELS),
+        (*_SETTINGS, "defaults", *_MODELS),
         KEY,
     )
-    runtime = _runtime(data.get("runtime"), problems)
-    registry = _registry(data.get("registry"), problems)
-    pillar_keys = _pillar_keys(_section(data, "pillar_keys", problems), problems)
-    secrets = _secrets(data.get("secrets"), problems)
-    recipe_key = _recipe_key(data.get("recipe_key"), problems)
+    settings = Settings(
+        runtime=_runtime(data.get("runtime"), problems),
+        pillar_keys=_pillar_keys(_section(data, "pillar_keys", problems), problems),
+        registry=_registry(data.get("registry"), problems),
+        secrets=_secrets(data.get("secrets"), problems),
+        recipe_key=_recipe_key(data.get("recipe_key"), problems),
+        questions=_questions(data.get("questions"), problems),
+    )
     defaults = _section(data, "defaults", problems)
     usable = {key for model in _MODELS.values() for key in model.model_fields} - IDENTITY
     problems += unknown_keys(defaults, usable, f"{KEY}:defaults")
@@ -73,10 +78,10 @@ def parse(data: object) -> Catalogue:
             except ValidationError as exc:
                 problems += translated(exc, path, model)
     problems += problems_between(declared)
-    problems += problems_of_names(list(images.values()), registry)
+    problems += problems_of_names(list(images.values()), settings.registry)
     if problems:
         raise CatalogueError(problems)
-    return Catalogue(images, runtime, pillar_keys, registry, secrets, recipe_key)
+    return Catalogue(images, settings)
 
 
 def merged(under: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
@@ -98,6 +103,14 @@ def _runtime(declared: Any, problems: list[Problem]) -> Runtime | None:
     except ValidationError as exc:
         problems += translated(exc, f"{KEY}:runtime", Runtime)
         return None
+
+
+def _questions(declared: Any, problems: list[Problem]) -> Questions:
+    try:
+        return Questions.model_validate({} if declared is None else declared)
+    except ValidationError as exc:
+        problems += translated(exc, f"{KEY}:questions", Questions)
+        return Questions()
 
 
 def _registry(declared: Any, problems: list[Problem]) -> str | None:

@@ -14,6 +14,7 @@ import io
 import json
 import shlex
 import socket
+import struct
 import tarfile
 import threading
 import time
@@ -38,7 +39,20 @@ _TMP = "/tmp"
 # Begins the lines on stderr by which watched.py announces states.
 _MARK = b"\x1e"
 _CONFLICT = 409
-_WATCHED = files("salt_ubiq.inside").joinpath("watched.py").read_text()
+# Tells Salt in the container that there is somebody to ask, see inside/host_files.py.
+_ASKS = "SALT_UBIQ_ASKS"
+_INSIDE = files("salt_ubiq.inside")
+_TEXTS = {
+    name: _INSIDE.joinpath(f"{name}.py").read_text() for name in ("host_files", "stop", "watched")
+}
+# Where there is no runtime to have them as files.
+_WATCHED = f"""
+import sys, types
+for name, text in {list(_TEXTS.items())}:
+    sys.modules[name] = module = types.ModuleType(name)
+    exec(compile(text, name, "exec"), module.__dict__)
+sys.modules["watched"].run_script()
+"""
 # Run the image's own Python, wherever docker.call would look for it.
 _OWN_PYTHON = (
     "for each in python3 /usr/libexec/platform-python; do "
@@ -53,12 +67,23 @@ _CREATED_WITH = frozenset(
     "hostname domainname mac_address host_config networking_config network_disabled runtime "
     "platform labels stop_timeout".split()
 )
-# Beside the image's, engines give these variables to whatever runs in a container.
-_ENGINES_VARIABLES = frozenset({"HOME", "HOSTNAME", "TERM", "container"})
+# Engines give these variables to whatever runs in a container, where a Dockerfile's RUN has none.
+_ENGINES_VARIABLES = frozenset({"HOSTNAME", "TERM", "container"})
 # Seconds: between two looks at whether a command has ended; of silence then, and at most,
 # until nothing that it had printed is on its way; until the engine knows how it has ended.
 _INTERVAL, _ON_ITS_WAY, _LONGEST_WAY, _TIME_TO_END = 1, 1, 10, 5
 _LAST_LINES = 5
+# What a state that has nothing to do returns.
+_NOTHING = {
+    "test_|-nothing_|-nothing_|-nop": {
+        "result": True,
+        "changes": {},
+        "comment": "",
+        "__id__": "nothing",
+        "__sls__": "",
+        "__run_num__": 0,
+    }
+}
 
 
 @dataclass(frozen=True)
@@ -111,15 +136,10 @@ class Output:
     retcode: int
 
 
-class BuildClient(docker.APIClient):
+@dataclass(frozen=True)
+class BuildContainer:
     """
-    A Docker client for one build: it makes, uses, commits and removes one container.
-
-    arguments
-        of the client itself, as :class:`~salt_ubiq.engine.client.Engine` has them
-
-    name
-        of the container
+    What a build's container is to be.
 
     image_config
         the config of the committed image, in the engine's spelling
@@ -138,6 +158,28 @@ class BuildClient(docker.APIClient):
     grains
         the container's, where they are known: ``grains.items`` need not run then
 
+    test
+        apply the states in test mode: say what they would change
+
+    keep_as
+        how to commit the container where it fails, ``None`` to drop it
+    """
+
+    name: str
+    image_config: Mapping[str, Any]
+    entrypoint: bool
+    surroundings: Surroundings
+    timeout: float
+    grains: Mapping[str, Any] | None = None
+    test: bool = False
+    keep_as: Mapping[str, Any] | None = None
+
+
+@dataclass(frozen=True)
+class Listener:
+    """
+    Who hears what goes on in a build's container.
+
     observe
         called after each command of Salt's docker module, with it and its output
 
@@ -147,51 +189,51 @@ class BuildClient(docker.APIClient):
     sent
         called with the path, on this host, of the package of states before it is sent
 
-    test
-        apply the states in test mode: say what they would change
+    answer
+        called with what Salt asks this host, see inside/host_files.py; ``None`` where nobody is
+        to be asked
+    """
 
-    keep_as
-        how to commit the container where it fails, ``None`` to drop it
+    observe: Callable[[Sequence[str], Output], None] = lambda *_: None
+    announce: Callable[[Mapping[str, Any]], None] = lambda _: None
+    sent: Callable[[Path], None] = lambda _: None
+    answer: Callable[[str], bytes] | None = None
+
+
+NOBODY = Listener()
+
+
+class BuildClient(docker.APIClient):
+    """
+    A Docker client for one build: it makes, uses, commits and removes one container.
+
+    arguments
+        of the client itself, as :class:`~salt_ubiq.engine.client.Engine` has them
     """
 
     def __init__(
-        self,
-        arguments: Mapping[str, Any],
-        *,
-        name: str,
-        image_config: Mapping[str, Any],
-        entrypoint: bool,
-        surroundings: Surroundings,
-        timeout: float,
-        grains: Mapping[str, Any] | None = None,
-        observe: Callable[[Sequence[str], Output], None] = lambda *_: None,
-        announce: Callable[[Mapping[str, Any]], None] = lambda _: None,
-        sent: Callable[[Path], None] = lambda _: None,
-        test: bool = False,
-        keep_as: Mapping[str, Any] | None = None,
+        self, arguments: Mapping[str, Any], wanted: BuildContainer, listener: Listener = NOBODY
     ) -> None:
-        super().__init__(**arguments, timeout=int(timeout) + 1)
-        self.name = name
+        super().__init__(**arguments, timeout=int(wanted.timeout) + 1)
+        self.name = wanted.name
         self.timed_out = False
         self.lost_engine = False
         self.failure: BuildError | None = None
         """A command that failed, and whose result Salt does not look at."""
-        self._image_config = dict(image_config)
-        self._entrypoint = entrypoint
-        self._mounts = surroundings.mounts
+        self._wanted = wanted
+        self._listener = listener
+        self._image_config = dict(wanted.image_config)
+        self._entrypoint = wanted.entrypoint
+        self._runtime = wanted.surroundings.runtime
+        self._keep_as = wanted.keep_as
         # As docker build has it for RUN, the proxies of the client's config are there, too.
         proxies = self._proxy_configs  # type: ignore[attr-defined] # its types leave it out
-        self._variables = {**proxies.get_environment(), **surroundings.environment}
-        self._runtime = surroundings.runtime
-        self._grains = grains
-        self._observe = observe
-        self._announce = announce
-        self._sent = sent
-        self._test = test
-        self._keep_as = keep_as
-        self._timer = threading.Timer(timeout, self._kill)
+        self._variables = {**proxies.get_environment(), **wanted.surroundings.environment}
+        self._timer = threading.Timer(wanted.timeout, self._kill)
         self._timer.daemon = True
         self.before_commit: Callable[[], None] = lambda: None
+        self.nothing_to_apply = False
+        """The states come to none, which Salt takes for a failure."""
 
     def label(self, name: str, value: str) -> None:
         """Add a label to the image that will be committed."""
@@ -219,7 +261,8 @@ class BuildClient(docker.APIClient):
             kwargs["entrypoint"] = shlex.split(command) if isinstance(command, str) else command
             command = None
         host_config = kwargs["host_config"]
-        mounts = [*(host_config.get("Mounts") or ()), *self._mounts]
+        mounts = [*(host_config.get("Mounts") or ()), *self._wanted.surroundings.mounts]
+        host_config["Init"] = True  # what a daemon leaves has to be waited for
         host_config["Mounts"] = [*mounts, *_anonymous(volumes, host_config.get("Binds") or ())]
         if "Healthcheck" in self._image_config:
             kwargs["healthcheck"] = {"test": ["NONE"]}  # it checks the image's command
@@ -267,21 +310,23 @@ class BuildClient(docker.APIClient):
 
     def _run(self, name: str, cmd: str, output: str | None = None, **_: Any) -> Any:
         words = shlex.split(cmd)
-        if self._test and called_function(words) == "state.pkg":
+        if self._wanted.test and called_function(words) == "state.pkg":
             words.append("test=True")
-        if self._grains is not None and called_function(words) == "grains.items":
-            done = Output(json.dumps({"local": {"return": self._grains}}), "", 0)
+        if self._wanted.grains is not None and called_function(words) == "grains.items":
+            done = Output(json.dumps({"local": {"return": self._wanted.grains}}), "", 0)
+        elif self.nothing_to_apply and called_function(words) == "state.pkg":
+            done = Output(json.dumps({"local": {"return": _NOTHING}}), "", 0)
         elif self._runtime is None:
             done = self._run_plainly(name, words)
         elif called_function(words):
-            done = self._execute(name, self._by_runtime(self._runtime, words)).text()
+            done = self._salt_call(name, self._by_runtime(self._runtime, words))
         else:
             # docker.call looks for a Python, makes and removes directories, unpacks
             # Salt: with the runtime there is nothing to do.
             done = Output("", "", 0)
         if called_function(words) and done.retcode and not done.stderr:
             done = replace(done, stderr=f"Salt ended with exit status {done.retcode}")
-        self._observe(words, done)
+        self._listener.observe(words, done)
         ret = {"pid": 0, "retcode": done.retcode, "stdout": done.stdout, "stderr": done.stderr}
         return ret["stdout"] if output is None else ret
 
@@ -289,7 +334,7 @@ class BuildClient(docker.APIClient):
         """Run a command as Salt wants it, with the image's own Python."""
         if called_function(words):
             python, *salt_call = words
-            return self._execute(name, [python, "-c", _WATCHED, *salt_call]).text()
+            return self._salt_call(name, [python, "-c", _WATCHED, *salt_call])
         done = self._execute(name, words).text()
         if done.retcode and words[1:] != ["--version"]:  # that is how it looks for a Python
             self.failure = self.failure or _failed(words, done)
@@ -298,7 +343,7 @@ class BuildClient(docker.APIClient):
     def _copy_to(self, name: str, source: str, dest: str, **_: Any) -> bool:
         path = PurePosixPath(dest)
         if path.name != "thin.tgz":
-            self._sent(Path(source))
+            self._listener.sent(Path(source))
         elif self._runtime:
             return True
         if self._runtime:
@@ -355,12 +400,28 @@ class BuildClient(docker.APIClient):
             raise _failed(["python3", *arguments], done.text())
         return done.stdout
 
-    def _execute(self, container: str, command: Sequence[str], given: bytes = b"") -> _Done:
-        created = self._exec(container, command, stdin=bool(given))
+    def _salt_call(self, container: str, command: Sequence[str]) -> Output:
+        """Run Salt, which may ask this host while it runs."""
+        asks = self._listener.answer is not None
+        return self._execute(container, command, asks=asks).text()
+
+    def _execute(
+        self, container: str, command: Sequence[str], given: bytes = b"", asks: bool = False
+    ) -> _Done:
+        created = self._exec(container, command, stdin=bool(given) or asks, asks=asks)
         stream: Any = self.exec_start(created, socket=True)
         # Only over TLS it is the socket itself.
         connection = getattr(stream, "_sock", stream)
-        stdout, stderr = list[bytes](), _Stderr(self._announce)
+
+        def said(what: Mapping[str, Any]) -> None:
+            if asks and self._listener.answer and isinstance(what.get("asked"), str):
+                answer = self._listener.answer(what["asked"])
+                with suppress(BrokenPipeError, ConnectionResetError):
+                    connection.sendall(struct.pack(">I", len(answer)) + answer)
+            else:
+                self._listener.announce(what)
+
+        stdout, stderr = list[bytes](), _Stderr(said)
         with self._watched(created, connection) as heard:
             if given:
                 with suppress(BrokenPipeError, ConnectionResetError):  # it ended, and says why
@@ -414,26 +475,36 @@ class BuildClient(docker.APIClient):
             time.sleep(0.02)
         return -1
 
-    def _exec(self, container: str, command: Sequence[str], stdin: bool = False) -> str:
+    def _exec(
+        self, container: str, command: Sequence[str], stdin: bool = False, asks: bool = False
+    ) -> str:
         """
-        Make the execution of a command that has the build's environment, and no other.
+        Make the execution of a command that has the image's environment, as ``RUN`` has it in a
+        Dockerfile, and the build's.
 
         It isn't among the arguments: lists of processes and the engine's events show those.
         """
         unset = [word for name in self._unwanted for word in ("-u", name)]
-        path = [] if "PATH" in self._variables else [f"PATH={PATH}"]
+        path = [] if self._has_path else [f"PATH={PATH}"]
         full = ["env", *unset, *path, *command]
-        created = self.exec_create(
-            container, full, user="0", stdin=stdin, environment=self._variables
-        )
+        variables = {**self._variables, **({_ASKS: "1"} if asks else {})}
+        created = self.exec_create(container, full, user="0", stdin=stdin, environment=variables)
         return str(created["Id"])
 
     @cached_property
-    def _unwanted(self) -> list[str]:
-        """The variables that commands in the container would have from the image and the engine."""
+    def _image_variables(self) -> frozenset[str]:
+        """The names of the variables that the image has."""
         config = self.inspect_container(self.name)["Config"]
-        names = {item.partition("=")[0] for item in config["Env"] or ()} | _ENGINES_VARIABLES
-        return sorted(names - {"", *self._variables})
+        return frozenset(item.partition("=")[0] for item in config["Env"] or ())
+
+    @property
+    def _has_path(self) -> bool:
+        return "PATH" in self._image_variables or "PATH" in self._variables
+
+    @property
+    def _unwanted(self) -> list[str]:
+        """The variables that commands in the container would have from the engine alone."""
+        return sorted(_ENGINES_VARIABLES - self._image_variables - self._variables.keys())
 
     def _by_runtime(self, runtime: MountedSalt, words: Sequence[str]) -> list[str]:
         """``python3 /tmp/salt.docker.x/salt-call …``, by the runtime and in its scratch."""

@@ -47,7 +47,7 @@ _COMPLETE = "complete"
 _NEVER = ["never started"]
 _EMPTY = b"\0" * tarfile.RECORDSIZE
 _FILES = files("salt_ubiq.inside")
-_MOUNTED = ("salt_call.py", "watched.py", "apt.conf")
+_MOUNTED = ("salt_call.py", "watched.py", "host_files.py", "stop.py", "apt.conf")
 
 
 class RuntimeVolume:

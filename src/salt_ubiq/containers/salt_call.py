@@ -10,7 +10,7 @@ from typing import Any
 
 import docker.errors
 
-from salt_ubiq.containers.client import BuildClient, Surroundings
+from salt_ubiq.containers.client import NOBODY, BuildClient, BuildContainer, Listener, Surroundings
 from salt_ubiq.containers.salt import SaltForBuilds
 from salt_ubiq.containers.session import BuildSession, BuildSessions
 from salt_ubiq.engine.failures import is_without_tools
@@ -82,7 +82,8 @@ def container(
     name: str,
     session: BuildSession,
     surroundings: Surroundings,
-    timeout: float = _LONGEST_USE,
+    listener: Listener = NOBODY,
+    suffix: str = "",
     **create: Any,
 ) -> Iterator[SaltContainer]:
     """
@@ -97,8 +98,11 @@ def container(
     surroundings
         with the Salt runtime, or without: then the image needs a Python of its own
 
-    timeout
-        seconds until it is killed
+    listener
+        hears what goes on in it
+
+    suffix
+        of its own name
 
     create
         more arguments of ``docker.create``
@@ -106,14 +110,14 @@ def container(
     Raises :class:`~salt_ubiq.errors.CallFailed`, and :class:`~salt_ubiq.errors.NoTools`
     where the image has no ``sleep``.
     """
-    client = BuildClient(
-        session.engine.arguments,
-        name=session.slot.name,
+    wanted = BuildContainer(
+        name=f"{session.slot.name}{suffix}",
         image_config=image.config,
         entrypoint=True,
         surroundings=surroundings,
-        timeout=timeout,
+        timeout=_LONGEST_USE,
     )
+    client = BuildClient(session.engine.arguments, wanted, listener)
     try:
         yield SaltContainer(client, image, name, session, create)
     finally:

@@ -12,13 +12,14 @@ from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any, TypeVar
 
 import salt.loader
 
 from salt_ubiq.catalogue.catalogue import Catalogue
-from salt_ubiq.catalogue.models import KEY
+from salt_ubiq.catalogue.models import KEY, Questions
 from salt_ubiq.containers.thin import Thin
 from salt_ubiq.engine.client import Engine
 from salt_ubiq.errors import EngineError, UbiqError
@@ -31,6 +32,9 @@ from salt_ubiq.workspace.slots import AT_WORK, PRIVATE, Slot, Workspace
 log = logging.getLogger(__name__)
 
 T = TypeVar("T")
+QUESTIONED = ".questioned"
+"""What the name of a slot's other container ends with, which answers what its states ask."""
+
 NOTHING: Mapping[str, Any] = MappingProxyType({})
 
 
@@ -83,6 +87,9 @@ class BuildSession:
 
     recipe_key
         what digests of recipes are made with
+
+    questions
+        who answers what states ask while they render
     """
 
     engine: Engine
@@ -95,6 +102,7 @@ class BuildSession:
     known: dict[Hashable, Any] = field(default_factory=dict)
     secrets: tuple[str, ...] = ()
     recipe_key: str = field(default="", repr=False)
+    questions: Questions = field(default_factory=Questions)
 
     def once(self, key: Hashable, ask: Callable[[], T]) -> T:
         """What ``ask`` returns; all of one :class:`BuildSessions` ask only once for each key."""
@@ -103,22 +111,30 @@ class BuildSession:
         answer: T = self.known[key]
         return answer
 
-    def functions(
-        self, opts: Mapping[str, Any] | None = None, context: Mapping[str, Any] | None = None
-    ) -> Any:
-        """Salt's execution modules, with a cache of their own, more opts and a ``__context__``."""
-        opts = {
+    @property
+    def extension_modules(self) -> Path:
+        """The directory for the extension modules of the tree that is built from."""
+        return self.slot.cachedir / "extmods"
+
+    def salt_opts(self, more: Mapping[str, Any] = NOTHING) -> dict[str, Any]:
+        """Salt's opts for builds, with a cache of their own."""
+        return {
             **self.opts,
             "cachedir": str(self.slot.cachedir),
+            "extension_modules": str(self.extension_modules),
             "docker.exec_driver": "docker-exec",  # needed by name only, see container.py
             "docker.update_mine": False,  # parallel builds would corrupt the mine's file
             "fileserver_list_cache_time": 0,  # a file that was just added is there
             "test": False,
-            **(opts or {}),
+            **more,
         }
-        return salt.loader.minion_mods(
-            opts, context=dict(context or {}), utils=salt.loader.utils(opts)
-        )
+
+    def functions(
+        self, opts: Mapping[str, Any] = NOTHING, context: Mapping[str, Any] = NOTHING
+    ) -> Any:
+        """Salt's execution modules, with more opts and a ``__context__``."""
+        opts = self.salt_opts(opts)
+        return salt.loader.minion_mods(opts, context=dict(context), utils=salt.loader.utils(opts))
 
 
 class BuildSessions:
@@ -148,6 +164,7 @@ class BuildSessions:
         self._pillar = pillar
         self._secrets = catalogue.secrets
         self._recipe_key = catalogue.digest_key
+        self._questions = catalogue.questions
         self._known: dict[Hashable, Any] = {}
 
     @cached_property
@@ -183,6 +200,7 @@ class BuildSessions:
                     known=self._known,
                     secrets=self._secrets,
                     recipe_key=self._recipe_key,
+                    questions=self._questions,
                 )
 
     @contextmanager
@@ -200,8 +218,9 @@ class BuildSessions:
         found = []
         with self._workspace.free_slots() as slots:
             for slot in slots:
-                if self._engine.containers.exists(slot.name):
-                    found.append(slot.name)
+                found += [
+                    each for each in _containers(slot) if self._engine.containers.exists(each)
+                ]
                 found += self._private_tags(slot)
                 if not test:
                     self._clean(slot)
@@ -220,8 +239,9 @@ class BuildSessions:
     def _clean(self, slot: Slot) -> None:
         slot.clean()
         try:
-            if self._engine.containers.remove(slot.name):
-                log.info("removed the build container %s", slot.name)
+            for name in _containers(slot):
+                if self._engine.containers.remove(name):
+                    log.info("removed the build container %s", name)
             for reference in (*self._private_tags(slot), *slot.layers):
                 self._engine.images.remove(reference)
             slot.record_layers(())
@@ -230,3 +250,8 @@ class BuildSessions:
 
     def _private_tags(self, slot: Slot) -> list[str]:
         return [each for each in self._engine.images.references(PRIVATE) if slot.owns(each)]
+
+
+def _containers(slot: Slot) -> tuple[str, ...]:
+    """The names that a build's containers may have."""
+    return slot.name, f"{slot.name}{QUESTIONED}"

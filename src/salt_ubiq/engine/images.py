@@ -5,6 +5,7 @@ The images of an engine.
 from __future__ import annotations
 
 import io
+import json
 import logging
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -16,7 +17,7 @@ import docker.errors
 
 from salt_ubiq.catalogue.references import split
 from salt_ubiq.engine.failures import translated
-from salt_ubiq.engine.label_keys import RECIPE
+from salt_ubiq.engine.label_keys import ASKED, RECIPE
 from salt_ubiq.errors import EngineError
 
 log = logging.getLogger(__name__)
@@ -44,6 +45,15 @@ class ImageInfo:
     def recipe(self) -> str:
         """The digest of its recipe, empty where it has none."""
         return self.labels.get(RECIPE, "")
+
+    @property
+    def asked(self) -> frozenset[str]:
+        """What of the state tree its states asked for while they ran."""
+        try:
+            names = json.loads(self.labels.get(ASKED) or "[]")
+        except ValueError:
+            names = []
+        return frozenset(map(str, names if isinstance(names, list) else ()))
 
     @property
     def made_at(self) -> float:

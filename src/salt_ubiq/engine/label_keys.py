@@ -6,3 +6,5 @@ LABEL = "org.salt-ubiq"
 """What all of them begin with."""
 
 RECIPE, LOG = f"{LABEL}.recipe", f"{LABEL}.log"
+ASKED = f"{LABEL}.asked"
+"""What Salt asked for while the states ran, as JSON: names that are of the recipe."""

@@ -1,8 +1,9 @@
 """
 Run ``salt-call`` so that it says how far its states are, and ends when they have ended.
 
-Of the volume, where salt_call.py uses it. Where there is none, its text is run by the
-image's own Python: ``python3 -c TEXT SALT_CALL ARGUMENT…``, with the script of Salt's thin.
+Of the volume, where salt_call.py uses it. Where there is none, its text and that of what it
+imports are run by the image's own Python: ``python3 -c TEXT SALT_CALL ARGUMENT…``, with the script
+of Salt's thin.
 """
 
 import json
@@ -11,8 +12,8 @@ import runpy
 import sys
 import traceback
 
-# Begins a line on stderr that is not of Salt.
-MARK = "\x1e"
+import host_files
+import stop
 
 
 def run(salt_call):
@@ -24,6 +25,7 @@ def run(salt_call):
     """
     status = 1
     try:
+        host_files.connect()
         if "state.pkg" in sys.argv:
             announce_states()
         salt_call()
@@ -36,6 +38,9 @@ def run(salt_call):
     except BaseException:
         traceback.print_exc()
     finally:
+        if "state.pkg" in sys.argv:
+            announce({"killed": stop.stop_all()})
+        host_files.clean()
         try:
             sys.stdout.flush()
             sys.stderr.flush()
@@ -89,11 +94,12 @@ def summary(ret):
 
 def announce(what):
     text = json.dumps(what, default=str, skipkeys=True)
-    print(MARK + text, file=sys.__stderr__, flush=True)
+    print(host_files.MARK + text, file=sys.__stderr__, flush=True)
 
 
-if __name__ == "__main__":
-    del sys.argv[0]  # the "-c" of this
+def run_script():
+    """As ``python3 -c``: call the script of Salt's thin that is the first argument."""
+    del sys.argv[0]  # the "-c"
     runpy.run_path(sys.argv[0])  # not as __main__: it only says where Salt is
     from salt.scripts import salt_call
 

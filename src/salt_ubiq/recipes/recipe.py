@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import importlib.metadata
 import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -91,15 +92,15 @@ def of_service(
     service: Service,
     parent_id: str,
     compiled: CompiledStates,
-    salt: str,
+    files: Hashes,
     clean: Callable[[str], str],
     key: str = "",
 ) -> Recipe:
     """
     The recipe of a service.
 
-    salt
-        the version of Salt
+    files
+        the hashes of what it takes of the state tree
 
     clean
         takes secrets out of the names of states
@@ -116,11 +117,11 @@ def of_service(
         parent={service.base: parent_id},
         mods=service.mods,
         states=state_hashes(compiled, clean),
-        files=dict(sorted(compiled.files.items())),
+        files=dict(sorted(files.items())),
         pillar=_pillar_hashes(compiled.pillar),
         config=_hashed(service.config.model_dump(mode="json", exclude_defaults=True)),
-        build=_hashed({**_network(service), **service.build}),
-        salt=salt,
+        build=_hashed({**_network(service), **_services(service), **service.build}),
+        salt=importlib.metadata.version("salt"),
         key=key,
     )
 
@@ -149,6 +150,10 @@ def of_base(base: Base, parents: Hashes, files: Hashes, key: str = "") -> Recipe
 
 def _network(image: Base | Service) -> dict[str, str]:
     return {"network_mode": image.network_mode} if image.network_mode else {}
+
+
+def _services(service: Service) -> dict[str, str]:
+    return {} if service.services == "started" else {"services": service.services}
 
 
 def state_hashes(compiled: CompiledStates, clean: Callable[[str], str]) -> dict[str, str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 
 import pytest
@@ -11,7 +12,7 @@ from salt_ubiq.builds.shared_layers import REPOSITORY, SharedLayers
 from salt_ubiq.catalogue.models import Service
 from salt_ubiq.containers.session import BuildSession
 from salt_ubiq.engine.images import ImageInfo
-from salt_ubiq.engine.label_keys import RECIPE
+from salt_ubiq.engine.label_keys import ASKED, RECIPE
 from salt_ubiq.errors import StatesFailed
 from salt_ubiq.recipes import recipe
 from salt_ubiq.recipes.compiled_states import CompiledStates
@@ -56,8 +57,17 @@ class World:
     fails
         the names of states, and whether they fail on a layer, or on the parent too
 
+    says
+        by the name of a state: what it says when it fails
+
     works_again
         by the name of a state: how many times it has changed something before it does so no more
+
+    asked
+        by the name of a state: what it asks for of the state tree while it runs
+
+    tree
+        what there is of that: hashes
 
     built
         what was built, in order: its mods and the ID of the image below it
@@ -66,12 +76,15 @@ class World:
     def __init__(self, tmp_path):
         self.engine = Engine()
         self.fails = {}
+        self.says = {}
         self.works_again = {}
         self.built = []
         self.labels = {}
         self.log = []
         self.workspace = Workspace(str(tmp_path))
         self.wrong_recipe = False
+        self.tree = {}
+        self.asked = {}
 
     def layers(self, slot, since=None):
         session = BuildSession(
@@ -103,8 +116,9 @@ class Build:
     def compiled(self):
         return CompiledStates([state(mod) for mod in self._service.mods], {}, {})
 
-    def recipe_of(self, compiled):
-        return recipe.of_service(self._service, PARENT.id, compiled, "3008", str)
+    def recipe_of(self, compiled, asked=()):
+        files = {name: self._world.tree.get(name, "") for name in asked}
+        return recipe.of_service(self._service, PARENT.id, compiled, files, str)
 
     def run(self, on):
         world, mods = self._world, self._service.mods
@@ -114,10 +128,12 @@ class Build:
             mod for mod in mods if world.fails.get(mod) in ("always", "on a layer" if done else "")
         ]
         if failing:
-            raise StatesFailed(f"{failing[0]} failed", [{"id": failing[0]}])
+            comment = world.says.get(failing[0], "it failed")
+            raise StatesFailed(f"{failing[0]} failed", [{"id": failing[0], "comment": comment}])
         changed = [mod for mod in mods if mod not in done or self._works(mod, done.count(mod))]
-        made = self.recipe_of(self.compiled())
-        self._make(made, [*done, *changed], on)
+        asked = [name for mod in mods for name in world.asked.get(mod, ())]
+        made = self.recipe_of(self.compiled(), asked)
+        self._make(made, [*done, *changed], on, asked)
         names = [name for name in made.states if name.rpartition(" ")[2] in changed]
         return Built(States(total=len(mods), changed=len(changed)), tuple(names), made)
 
@@ -126,13 +142,14 @@ class Build:
 
     def adopt(self, image, compiled):
         self._world.built.append((self._service.mods, f"adopts {image.id}"))
-        made = self.recipe_of(compiled)
-        self._make(made, image.config["States"], image)
+        made = self.recipe_of(compiled, image.asked)
+        self._make(made, image.config["States"], image, sorted(image.asked))
         return Built(States(total=len(made.states)), (), made)
 
-    def _make(self, made, states, on):
+    def _make(self, made, states, on, asked):
         digest = "other" if self._world.wrong_recipe else made.digest
-        config = {"Labels": {RECIPE: digest}, "States": states, "On": on.id}
+        labels = {RECIPE: digest, ASKED: json.dumps(asked)}
+        config = {"Labels": labels, "States": states, "On": on.id}
         new = ImageInfo(f"sha256:{len(self._world.engine.known)}", config, 1, CREATED)
         self._world.engine.known[new.id] = new
         self._world.engine.known[self._slot.reference] = new
@@ -224,6 +241,30 @@ def test_states_that_fail_with_a_layer_and_without_have_failed(world):
         world.build(A, BEGIN)
     assert world.log.count("failed on a shared layer; once more without:") == 1
     assert world.built[-1] == (A.mods, PARENT.id)
+
+
+@pytest.mark.parametrize("at", ["always", "on a layer"])
+def test_what_fails_on_any_image_is_not_tried_again_without_a_layer(world, at):
+    world.fails["a"] = at
+    world.says["a"] = "E: Unable to locate package gone"
+    with pytest.raises(StatesFailed, match="a failed"):
+        world.build(A, BEGIN)
+    assert world.built == [(BEGIN, PARENT.id), (A.mods, shared(world)[BEGIN].id)]
+
+
+def test_what_a_layer_asked_for_is_of_its_recipe(world):
+    world.asked["begin"] = ["salt://map.yaml"]
+    world.build(A, BEGIN)
+    first = shared(world)[BEGIN]
+    world.build(B, BEGIN)
+    assert [mods for mods, _ in world.built] == [BEGIN, A.mods, B.mods]
+
+    world.tree["salt://map.yaml"] = "appeared"
+    world.build(A, BEGIN)
+    assert [mods for mods, _ in world.built][3:] == [BEGIN, A.mods]
+    assert shared(world)[BEGIN].id != first.id
+    world.build(service("begin", name="c"), BEGIN)
+    assert world.built[-1] == (BEGIN, f"adopts {shared(world)[BEGIN].id}")
 
 
 def test_a_beginning_that_fails_is_no_layer(world):

@@ -231,7 +231,7 @@ def test_without_a_near_match_the_known_keys_are_listed():
     (problem,) = mistakes({"images": {}})
     assert (
         problem == "ubiq:images: unknown key; known are bases, defaults, pillar_keys, "
-        "recipe_key, registry, runtime, secrets, services"
+        "questions, recipe_key, registry, runtime, secrets, services"
     )
 
 

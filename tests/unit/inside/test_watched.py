@@ -1,11 +1,13 @@
 """How Salt says what its states do, and ends, in a build's container."""
 
+import os
 import subprocess
 import sys
 
 import pytest
+import watched
 
-from salt_ubiq.inside import watched
+from tests.unit.inside.conftest import INSIDE
 
 FAILED = {
     "result": False,
@@ -21,12 +23,16 @@ def ran(body, *arguments):
     """Run a function in the place of salt-call."""
     script = (
         "import subprocess, sys, threading, time\n"
-        "from salt_ubiq.inside import watched\n"
+        "import watched\n"
         f"def salt_call():\n    {body}\n"
         "watched.run(salt_call)"
     )
     return subprocess.run(
-        [sys.executable, "-c", script, *arguments], capture_output=True, text=True, timeout=30
+        [sys.executable, "-c", script, *arguments],
+        capture_output=True,
+        text=True,
+        timeout=30,
+        env={**os.environ, "PYTHONPATH": INSIDE},
     )
 
 

@@ -1,12 +1,14 @@
 """What an image is made of, and what has changed in it."""
 
 import hashlib
+import importlib.metadata
 import json
 from dataclasses import replace
 
 import pytest
 
 from salt_ubiq.catalogue.catalogue import Catalogue
+from salt_ubiq.catalogue.models import Settings
 from salt_ubiq.catalogue.parse import parse
 from salt_ubiq.errors import BuildError
 from salt_ubiq.recipes import recipe
@@ -45,7 +47,8 @@ def service(**changes):
 
 
 def made(compiled=COMPILED, parent="sha256:1", salt="3008.3", **changes):
-    return recipe.of_service(service(**changes), parent, compiled, salt, str)
+    one = recipe.of_service(service(**changes), parent, compiled, compiled.files, str)
+    return replace(one, salt=salt)
 
 
 def compiled(**parts):
@@ -90,6 +93,8 @@ def compiled(**parts):
         (made(config={"cmd": "apache"}), ["config cmd changed"]),
         (made(config={"cmd": "nginx", "user": "www-data"}), ["config user added"]),
         (made(build={"dns": ["1.1.1.1"]}), ["build dns added"]),
+        (made(services="offline"), ["build services added"]),
+        (made(services="started"), []),
         (made(salt="3008.4"), ["Salt changed: 3008.3 to 3008.4"]),
     ],
 )
@@ -137,6 +142,12 @@ def test_the_order_of_keys_changes_nothing():
     assert made(turned).digest == made().digest
 
 
+def test_it_is_made_with_the_salt_of_this_host_and_the_files_that_are_given():
+    one = recipe.of_service(service(), "sha256:1", COMPILED, {"salt://b": "2", "salt://a": ""}, str)
+    assert one.salt == importlib.metadata.version("salt")
+    assert list(one.files.items()) == [("salt://a", ""), ("salt://b", "2")]
+
+
 def test_a_recipe_survives_being_kept():
     assert Recipe(**made().to_dict()).digest == made().digest
 
@@ -148,7 +159,7 @@ def test_a_recipe_has_no_value_of_pillar_and_no_secret_in_the_name_of_a_state():
     def clean(text):
         return text.replace("hunter2-hunter2", "******")
 
-    found = recipe.of_service(service(), "sha256:1", secret, "3008.3", clean)
+    found = recipe.of_service(service(), "sha256:1", secret, {}, clean)
     assert "hunter2" not in str(found.to_dict())
     assert "web: cmd.run login --password ******" in found.states
 
@@ -171,14 +182,14 @@ def test_a_key_of_pillar_that_looks_secret_is_in_no_recipe_and_still_counts():
 
 
 def digest_key(recipe_key):
-    return Catalogue({}, None, recipe_key=recipe_key).digest_key
+    return Catalogue({}, Settings(recipe_key=recipe_key)).digest_key
 
 
 KEY, OTHER = digest_key("k" * 16), digest_key("l" * 16)
 
 
 def keyed(key, new=COMPILED):
-    return recipe.of_service(service(), "sha256:1", new, "3008.3", str, key)
+    return recipe.of_service(service(), "sha256:1", new, new.files, str, key)
 
 
 def test_without_a_key_digests_are_as_they_have_been():
