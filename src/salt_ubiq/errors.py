@@ -75,7 +75,7 @@ class NoTools(EngineError):
     """An image has not even the few programs that a build needs in any container."""
 
     def __init__(self) -> None:
-        super().__init__("a base needs a shell and coreutils: it has no sleep")
+        super().__init__("a base needs a shell and coreutils: it has no sh")
 
 
 class RegistryError(UbiqError):

@@ -343,7 +343,7 @@ class ServiceBuild:
         return {
             **({} if named else {"hostname": _HOSTNAME}),
             "labels": dict(self._labels),
-            "stop_timeout": 0,  # `sleep infinity` ignores SIGTERM as PID 1
+            "stop_timeout": 0,  # its command ignores SIGTERM as PID 1
             **build,
         }
 

@@ -61,6 +61,9 @@ _OWN_PYTHON = (
 )
 # Isolated, without the image's Python packages, and writing no bytecode into the image.
 _ALONE = ("-ISB", "-c")
+# What the container runs in the place of `sleep infinity`: a shell waits for what daemons leave. An
+# init of the engine's would do, too, and leave the point where it is mounted in the image.
+_COMMAND = ("sh", "-c", "sleep infinity & wait")
 # What docker.create may decide of the container's own config. Of the rest, what a commit
 # would take over and the image has not, no container of a build has anything.
 _CREATED_WITH = frozenset(
@@ -257,12 +260,12 @@ class BuildClient(docker.APIClient):
         volumes = kwargs.get("volumes") or ()
         kwargs = {key: value for key, value in kwargs.items() if key in _CREATED_WITH}
         kwargs.update(name=self.name, use_config_proxy=False)
+        if command:
+            command = list(_COMMAND)
         if self._entrypoint:
-            kwargs["entrypoint"] = shlex.split(command) if isinstance(command, str) else command
-            command = None
+            kwargs["entrypoint"], command = command, None
         host_config = kwargs["host_config"]
         mounts = [*(host_config.get("Mounts") or ()), *self._wanted.surroundings.mounts]
-        host_config["Init"] = True  # what a daemon leaves has to be waited for
         host_config["Mounts"] = [*mounts, *_anonymous(volumes, host_config.get("Binds") or ())]
         if "Healthcheck" in self._image_config:
             kwargs["healthcheck"] = {"test": ["NONE"]}  # it checks the image's command

@@ -25,7 +25,8 @@ from salt_ubiq.containers import extension_modules
 
 log = logging.getLogger(__name__)
 
-# What a file client asks: of lists what people call them, of files, and the rest.
+# What a file client asks: of lists what people call them, of files, and the saltenvs. Not for a
+# master's options: those of this host are no matter to an image, and have all of its pillar.
 _LISTS = {
     "_file_list": "files",
     "_file_list_emptydirs": "empty directories",
@@ -33,7 +34,7 @@ _LISTS = {
     "_symlink_list": "links",
 }
 _OF_FILES = frozenset({"_serve_file", "_file_hash", "_file_find"})
-_PLAIN = frozenset({"_file_envs", "_master_opts"})
+_ENVS = "_file_envs"
 # Of a minion's config, what is not of its own making.
 _NOT_CONFIG = frozenset({KEY, "pillar", "grains", "conf_file", "minion_id"})
 
@@ -78,7 +79,7 @@ class FileServer:
         return {name: self._hash(name) for name in sorted(asked)}
 
     def _answer(self, load: dict[str, Any]) -> Any:
-        command = load.get("cmd")
+        command = str(load.get("cmd"))
         if command == "extension_modules":
             return {
                 "modules": _packed(self._modules) if self._modules else b"",
@@ -86,7 +87,7 @@ class FileServer:
                 "config": self._config(),
             }
         by_state, saltenv = load.pop("by_state", False), load.get("saltenv", "base")
-        if command in _PLAIN:
+        if command == _ENVS:
             return self._send(load)
         wanted = load.get("prefix" if command in _LISTS else "path") or ""
         if not isinstance(saltenv, str) or not isinstance(wanted, str) or _leaves(wanted):

@@ -108,7 +108,7 @@ def container(
         more arguments of ``docker.create``
 
     Raises :class:`~salt_ubiq.errors.CallFailed`, and :class:`~salt_ubiq.errors.NoTools`
-    where the image has no ``sleep``.
+    where the image has no ``sh``.
     """
     wanted = BuildContainer(
         name=f"{session.slot.name}{suffix}",

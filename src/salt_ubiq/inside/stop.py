@@ -63,18 +63,18 @@ def others():
                 name, _, rest = handle.read().partition("(")[2].rpartition(")")
         except OSError:
             continue
-        state, parent = rest.split()[:2]
-        is_own = pid in mine or (int(parent) == 1 and name in ("sleep", "cat") and is_first(pid))
-        if state != "Z" and not is_own:
+        if rest.split()[0] != "Z" and pid not in mine and not is_first(pid):
             found[pid] = name
     return found
 
 
 def is_first(pid):
-    """Whether it is the container's command, or an init of the engine's that runs that."""
+    """Whether it is the container's command, of containers/client.py, or an init that runs that."""
     try:
         with open("/proc/%d/cmdline" % pid, "rb") as handle:
-            return handle.read().endswith(b"sleep\0infinity\0")
+            return handle.read().endswith(
+                (b"sh\0-c\0sleep infinity & wait\0", b"sleep\0infinity\0")
+            )
     except OSError:
         return False
 

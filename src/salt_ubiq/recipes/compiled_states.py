@@ -18,8 +18,8 @@ from typing import Any
 
 from salt_ubiq.containers.client import called_function
 
-# Loader modules that Salt sends along if this package's repository is a file root.
-_OURS = ("_modules/ubiq_docker.py", "_states/ubiq_docker.py")
+# Salt sends all extension modules along; those that are used are told while states run.
+_MODULES = frozenset("_modules _states _grains _renderers _returners _output _utils".split())
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class CompiledStates:
         not compile
 
     files
-        the SHA-256 of every file that is sent along, by its URL
+        the SHA-256 of every file that is sent along, by its URL, but for extension modules
 
     pillar
         as the states see it
@@ -56,7 +56,7 @@ class CompiledStates:
                     parts[member.name] = json.load(content)
                     continue
                 saltenv, _, path = member.name.partition("/")
-                if path not in _OURS:
+                if path.partition("/")[0] not in _MODULES:
                     url = f"salt://{path}" + (f"?saltenv={saltenv}" if saltenv != "base" else "")
                     files[url] = hashlib.sha256(content.read()).hexdigest()
         return cls(parts["lowstate.json"], files, parts["pillar.json"])

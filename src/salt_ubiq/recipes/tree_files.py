@@ -45,7 +45,7 @@ def left_out(compiled: CompiledStates) -> frozenset[str]:
         for url in _sources(chunk):
             for path in compiled.files:
                 if _is_below(path, url):
-                    relative = path.removeprefix(url).lstrip("/").partition("?")[0]
+                    relative = _bare(path).removeprefix(_bare(url)).lstrip("/")
                     wanted = not any(patterns) or check_include_exclude(relative, *patterns)
                     (taken if wanted else refused).add(path)
     return frozenset(refused - taken)
@@ -70,6 +70,10 @@ def _sources(chunk: Mapping[str, Any]) -> Iterable[str]:
 
 
 def _is_below(path: str, url: str) -> bool:
-    bare, _, saltenv = url.partition("?saltenv=")
-    where, _, own = path.partition("?saltenv=")
-    return (not saltenv or saltenv == own) and f"{where}/".startswith(f"{bare}/")
+    _, _, saltenv = url.partition("?saltenv=")
+    _, _, own = path.partition("?saltenv=")
+    return (not saltenv or saltenv == own) and f"{_bare(path)}/".startswith(f"{_bare(url)}/")
+
+
+def _bare(url: str) -> str:
+    return url.partition("?saltenv=")[0].rstrip("/")

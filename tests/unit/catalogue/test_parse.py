@@ -5,7 +5,7 @@ import hmac
 import pytest
 import yaml
 
-from salt_ubiq.catalogue.models import Base, Service
+from salt_ubiq.catalogue.models import Base, Questions, Service
 from salt_ubiq.catalogue.parse import merged, parse
 from tests.unit.catalogue.declared import base, mistakes, mistakes_of_web, service, web
 
@@ -225,6 +225,39 @@ def test_all_mistakes_are_reported_at_once():
 def test_an_unknown_key_is_a_mistake_at_every_level(declared, message):
     (problem,) = mistakes(declared)
     assert problem.startswith(message)
+
+
+@pytest.mark.parametrize(
+    ("declared", "problem"),
+    [
+        (["sdb"], "ubiq:questions: "),
+        ({"her": ["sdb"]}, "ubiq:questions:her: unknown key (did you mean 'here'?)"),
+        ({"here": {"sdb": True}}, "ubiq:questions:here: "),
+        ({"image": [1.5]}, "ubiq:questions:image"),
+    ],
+)
+def test_who_answers_questions_is_checked(declared, problem):
+    (found,) = mistakes({"questions": declared})
+    assert found.startswith(problem)
+
+
+def test_who_answers_questions():
+    assert parse({}).questions == parse({"questions": None}).questions == Questions()
+    found = parse({"questions": {"here": "a,b", "image": ["random"]}}).questions
+    assert found == Questions(here=("a", "b"), image=("random",))
+
+
+@pytest.mark.parametrize("value", ["start", True, None, ["started"], ""])
+def test_what_services_do_in_a_build_is_one_of_three(value):
+    (problem,) = mistakes_of_web(services=value)
+    assert problem.startswith("services: ")
+    assert "offline" in problem
+
+
+def test_services_are_started_where_nothing_else_is_declared():
+    assert parse({"services": {"web": service()}})["web"].services == "started"
+    web = parse({"defaults": {"services": "offline"}, "services": {"web": service()}})["web"]
+    assert web.services == "offline"
 
 
 def test_without_a_near_match_the_known_keys_are_listed():
