@@ -8,10 +8,12 @@ runs in a container of the parent, and what it answers is remembered.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import uuid
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
+from pathlib import Path
 from typing import Any
 
 import salt.loader
@@ -34,20 +36,35 @@ Ask = Callable[[str, tuple[Any, ...], Mapping[str, Any]], Any]
 
 
 class Answers:
-    """The answers of one image, as this host knows them."""
+    """
+    The answers of one image, as this host knows them.
 
-    def __init__(self, workspace: Workspace, image_id: str, salt: str) -> None:
-        directory = private_directory(workspace.path / "answers")
-        self._path = directory / f"{references.digits(image_id)}-{salt}.json"
+    salt
+        which Salt, with which modules, gives them
+
+    clean
+        takes secrets out of a text: an answer with one is kept nowhere
+    """
+
+    def __init__(
+        self, workspace: Workspace, image_id: str, salt: str, clean: Callable[[str], str] = str
+    ) -> None:
+        self._path = _directory(workspace) / f"{references.digits(image_id)}-{salt}.json"
+        self._clean = clean
+        self._secret: dict[str, Any] = {}
 
     def of(self, function: str, args: Any, kwargs: Any, ask: Callable[[], Any]) -> Any:
         """What a function returns there; ``ask`` for what is not known yet."""
-        key = json.dumps([function, args, kwargs], sort_keys=True, default=str)
-        known = self._known()
+        asked = json.dumps([function, args, kwargs], sort_keys=True, default=str)
+        key = hashlib.sha256(asked.encode()).hexdigest()  # arguments may be of pillar
+        known = {**self._known(), **self._secret}
         if key not in known:
-            answer = ask()
-            known = {**self._known(), key: answer}
-            write(self._path, json.dumps(known, default=str))
+            text = json.dumps(ask(), default=str)
+            known[key] = json.loads(text)
+            if self._clean(text) == text:
+                write(self._path, json.dumps({**self._known(), key: known[key]}))
+            else:
+                self._secret[key] = known[key]
         return known[key]
 
     def _known(self) -> dict[str, Any]:
@@ -56,6 +73,17 @@ class Answers:
         except ValueError:
             known = {}
         return known if isinstance(known, dict) else {}
+
+
+def keep_answers(workspace: Workspace, image_ids: Collection[str]) -> None:
+    """Forget those of all other images."""
+    for path in _directory(workspace).iterdir():
+        if references.image_id(path.name.lstrip(".").partition("-")[0]) not in image_ids:
+            path.unlink(missing_ok=True)
+
+
+def _directory(workspace: Workspace) -> Path:
+    return private_directory(workspace.path / "answers")
 
 
 class Functions:

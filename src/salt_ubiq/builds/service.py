@@ -220,7 +220,8 @@ class ServiceBuild:
         with (
             service_pillar.root(values, session.slot) as opts,
             asking(
-                Answers(session.workspace, self._parent.id, self._salt), self._questioned
+                Answers(session.workspace, self._parent.id, self._answering, session.clean),
+                self._questioned,
             ) as ask,
             answering(self._here, ask) as asked,
         ):
@@ -362,10 +363,15 @@ class ServiceBuild:
 
     @cached_property
     def _salt(self) -> str:
-        """Which Salt it is whose answers are remembered, and with which grains of the tree."""
+        """Which Salt it is that says what grains the parent has, and with which of the tree."""
         version, runtime = importlib.metadata.version("salt"), self._surroundings.runtime
         with_what = (version, runtime.volume if runtime else "plain", self._tree.grains)
         return "-".join(filter(None, with_what))
+
+    @property
+    def _answering(self) -> str:
+        """Which Salt it is whose answers are remembered."""
+        return "-".join(filter(None, (self._salt, self._tree.modules)))
 
     def _asked_facts(self) -> Facts:
         self._prepare()

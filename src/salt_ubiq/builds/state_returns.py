@@ -114,7 +114,7 @@ class StateReturns:
             *(
                 f"{service.name}: service {name} was not started, as it has no init script; in the "
                 f"image, {service.where('config:cmd')} starts it"
-                for name in self._pretended
+                for name in dict.fromkeys(self._pretended)
             ),
             *(
                 f"{service.name}: {name} did not end when it was told to, and was killed"

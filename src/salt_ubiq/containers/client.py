@@ -303,7 +303,8 @@ class BuildClient(docker.APIClient):
         if self._keep_as:
             conf = self._whole(self._keep_as["conf"])
             super().commit(container, **{**self._keep_as, "conf": conf})
-        super().remove_container(container, **{**kwargs, "v": True})
+        # By force: an engine that has no time may leave it paused by the commit.
+        super().remove_container(container, **{**kwargs, "v": True, "force": True})
 
     # The container_resource functions that docker.sls_build finds in __salt__.
 
@@ -316,9 +317,9 @@ class BuildClient(docker.APIClient):
         if self._wanted.test and called_function(words) == "state.pkg":
             words.append("test=True")
         if self._wanted.grains is not None and called_function(words) == "grains.items":
-            done = Output(json.dumps({"local": {"return": self._wanted.grains}}), "", 0)
+            done = _returning(self._wanted.grains)
         elif self.nothing_to_apply and called_function(words) == "state.pkg":
-            done = Output(json.dumps({"local": {"return": _NOTHING}}), "", 0)
+            done = _returning(_NOTHING)
         elif self._runtime is None:
             done = self._run_plainly(name, words)
         elif called_function(words):
@@ -329,7 +330,7 @@ class BuildClient(docker.APIClient):
             done = Output("", "", 0)
         if called_function(words) and done.retcode and not done.stderr:
             done = replace(done, stderr=f"Salt ended with exit status {done.retcode}")
-        self._listener.observe(words, done)
+        self._listener.observe(words, _returning({}) if done == _returning(_NOTHING) else done)
         ret = {"pid": 0, "retcode": done.retcode, "stdout": done.stdout, "stderr": done.stderr}
         return ret["stdout"] if output is None else ret
 
@@ -528,6 +529,11 @@ def _anonymous(volumes: Iterable[str], binds: Iterable[str]) -> list[dict[str, A
     """Mounts for those of a container's volumes that nothing is bound to."""
     bound = {bind.split(":")[1] for bind in binds}
     return [{"Type": "volume", "Target": path} for path in volumes if path not in bound]
+
+
+def _returning(value: Any) -> Output:
+    """The output of a function of Salt that returns that."""
+    return Output(json.dumps({"local": {"return": value}}), "", 0)
 
 
 def _failed(command: Sequence[str], done: Output) -> BuildError:

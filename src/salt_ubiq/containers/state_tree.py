@@ -51,11 +51,18 @@ class StateTree:
     @cached_property
     def grains(self) -> str:
         """A digest of the modules that make grains, empty where there are none."""
-        directory = self.extension_modules / "grains" if self.extension_modules else None
-        if directory is None or not directory.is_dir():
-            return ""
-        content = b"".join(path.read_bytes() for path in sorted(directory.glob("*.py")))
-        return hashlib.sha256(content).hexdigest()[:16]
+        return self._digest("grains/*.py")
+
+    @cached_property
+    def modules(self) -> str:
+        """A digest of all extension modules, empty where there are none."""
+        return self._digest("**/*.py")
+
+    def _digest(self, pattern: str) -> str:
+        directory = self.extension_modules
+        found = sorted(directory.glob(pattern)) if directory else []
+        content = b"".join(path.read_bytes() for path in found)
+        return hashlib.sha256(content).hexdigest()[:16] if found else ""
 
     def server(self, config: Mapping[str, Any] = NOTHING) -> FileServer:
         """What serves it to a container, and more config of Salt."""

@@ -12,14 +12,14 @@ from salt.utils.stringutils import check_include_exclude
 from salt_ubiq.recipes.compiled_states import CompiledStates
 
 _KEEP = "keep"
-_MODES = ("mode", "file_mode", "dir_mode")
+_MODES = ("mode", "file_mode")
 
 
 def looked_at(compiled: CompiledStates) -> frozenset[str]:
     """
     Return what its states look at, by the names that
     :class:`~salt_ubiq.containers.file_server.FileServer` has for it: files whose modes are kept,
-    directories and links that come with a directory.
+    empty directories and links that come with a directory.
     """
     found: set[str] = set()
     for chunk in _chunks(compiled):
@@ -29,7 +29,6 @@ def looked_at(compiled: CompiledStates) -> frozenset[str]:
             if keeps:
                 found |= below
             if _is(chunk, "file", "recurse"):
-                found |= {f"directories of {url}"} if keeps else set()
                 found |= {f"empty directories of {url}"} if chunk.get("include_empty") else set()
                 found |= {f"links of {url}"} if chunk.get("keep_symlinks") else set()
     return frozenset(found)

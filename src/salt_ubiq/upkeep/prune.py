@@ -13,6 +13,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 
 from salt_ubiq.builds import shared_layers
+from salt_ubiq.builds.answers import keep_answers
 from salt_ubiq.builds.parent_facts import ParentFacts
 from salt_ubiq.containers.runtime import NAME
 from salt_ubiq.containers.salt import CACHE_NAME
@@ -114,6 +115,7 @@ def _forget_images_that_are_gone(kept: Kept) -> None:
             there = {each.id for each in kept.engine.images.all()}
             for known in (kept.recipes, ParentFacts(kept.workspace), kept.digests):
                 known.keep(there)
+            keep_answers(kept.workspace, there)
 
 
 def _remove_unused(

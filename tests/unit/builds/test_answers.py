@@ -11,7 +11,7 @@ import salt.config
 import salt.loader
 from salt.utils.args import yamlify_arg
 
-from salt_ubiq.builds.answers import HERE, Answers, Functions, answering, asking
+from salt_ubiq.builds.answers import HERE, Answers, Functions, answering, asking, keep_answers
 from salt_ubiq.workspace.slots import Workspace
 
 ONE, OTHER = "sha256:01", "sha256:02"
@@ -54,8 +54,8 @@ def workspace(tmp_path):
 
 
 @contextmanager
-def functions(workspace, container, image=ONE, salt="3008", here=HERE):
-    with asking(Answers(workspace, image, salt), container.make) as ask:
+def functions(workspace, container, image=ONE, salt="3008", here=HERE, clean=str):
+    with asking(Answers(workspace, image, salt, clean), container.make) as ask:
         yield Functions(FUNCTIONS, here, ask)
 
 
@@ -116,6 +116,33 @@ def test_answers_are_for_their_owner_alone(workspace, container):
     (path,) = (workspace.path / "answers").iterdir()
     assert path.stat().st_mode & 0o77 == 0
     assert path.parent.stat().st_mode & 0o77 == 0
+
+
+def test_no_argument_is_kept_and_no_answer_with_a_secret(workspace, container):
+    def clean(text):
+        return text.replace("hunter2", "***")
+
+    container.call = lambda _, command: container.asked.append(command) or command[5:]
+    for _ in range(2):
+        with functions(workspace, container, clean=clean) as salt:
+            for _ in range(2):
+                assert salt["cmd.run"]("echo hunter2") == "hunter2"
+                assert salt["cmd.run"]("echo word; # argument") == "word; # argument"
+    assert container.asked == ["echo hunter2", "echo word; # argument", "echo hunter2"]
+    (path,) = (workspace.path / "answers").iterdir()
+    assert "hunter2" not in path.read_text()
+    assert "echo" not in path.read_text()
+
+
+def test_only_answers_of_images_that_are_gone_are_forgotten(workspace, container):
+    for image in (ONE, OTHER):
+        with functions(workspace, container, image=image) as salt:
+            salt["cmd.run"]("id")
+    keep_answers(workspace, {ONE})
+    for image in (ONE, OTHER):
+        with functions(workspace, container, image=image) as salt:
+            salt["cmd.run"]("id")
+    assert [number for number, _ in enumerate(container.asked)] == [0, 1, 2]
 
 
 def test_a_failure_is_no_answer(workspace, container):

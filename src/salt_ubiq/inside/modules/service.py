@@ -51,8 +51,9 @@ def get_all():
 def start(name):
     name = _bare(name)
     script = _script(name)
-    if script is None or __opts__.get("ubiq_services") == "offline":
-        if name not in _pretended:
+    is_offline = __opts__.get("ubiq_services") == "offline"
+    if script is None or is_offline:
+        if name not in _pretended and not is_offline:
             print(_MARK + json.dumps({"pretended": name}), file=sys.__stderr__, flush=True)
         _pretended.add(name)
         return True

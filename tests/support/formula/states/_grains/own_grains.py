@@ -1,0 +1,2 @@
+def shape():
+    return {"shape": "round"}

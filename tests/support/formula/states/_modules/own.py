@@ -1,0 +1,2 @@
+def shout(word):
+    return __utils__["own_util.loud"](word)

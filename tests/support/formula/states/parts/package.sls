@@ -1,0 +1,3 @@
+hello:
+  pkg.installed:
+    - install_recommends: False

@@ -1,0 +1,3 @@
+include:
+  - web.config
+  - web.service
