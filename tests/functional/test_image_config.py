@@ -44,7 +44,8 @@ environment:
         done
         test "$no_proxy$NO_PROXY" = localhostlocalhost
         test "$TOKEN" = @secret@-token
-        test -z "$WORD$HOSTNAME$TERM"
+        test "$WORD, $HOME_PAGE, $EMPTY, $LAST" = "$OF_PARENT"
+        test -z "$HOSTNAME$TERM"
 """
 
 
@@ -61,8 +62,9 @@ def proxied(host, tmp_path, monkeypatch):
 
 
 def service(name, parent, *mods, **declared):
+    of_parent = ", , , " if parent == "test-base" else "kept, a=b, , of all"
     build = {
-        "environment": {"TOKEN": f"{SECRET}-token"},
+        "environment": {"TOKEN": f"{SECRET}-token", "OF_PARENT": of_parent},
         "binds": [f"/tmp:/{SECRET}:ro"],
         "volumes": [f"/dev/{SECRET}"],
         "port_bindings": ["127.0.0.1::81"],
