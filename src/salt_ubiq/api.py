@@ -37,6 +37,7 @@ from salt_ubiq.host import Host
 from salt_ubiq.recipes.store import Recipes
 from salt_ubiq.registry.client import Registry
 from salt_ubiq.registry.logins import credentials
+from salt_ubiq.registry.pulls import Pulls
 from salt_ubiq.results import Result
 from salt_ubiq.runs import plan
 from salt_ubiq.runs.plan import FORCED, Request, Step
@@ -135,7 +136,10 @@ class Api:
     @cached_property
     def _lookout(self) -> Lookout:
         salt_in = partial(salt_call.container_of, self._sessions, self._salt)
-        return Lookout(self.images, self.engine, self._recipes, salt_in, self._registry.digest)
+        pulls = Pulls(self.engine, self._workspace)
+        return Lookout(
+            self.images, self.engine, self._recipes, salt_in, self._registry.digest, pulls
+        )
 
     @cached_property
     def _runs(self) -> Runs:

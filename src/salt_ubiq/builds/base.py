@@ -29,10 +29,12 @@ from salt_ubiq.engine.label_keys import RECIPE
 from salt_ubiq.errors import BuildError, EngineError
 from salt_ubiq.recipes import recipe
 from salt_ubiq.recipes.recipe import Recipe
+from salt_ubiq.registry.pulls import Pulls
 
 log = logging.getLogger(__name__)
 
-_STEP = re.compile(r"Step (?P<number>\d+/\d+) : (?P<instruction>.*)", re.DOTALL)
+# Docker's, and Podman's.
+_STEP = re.compile(r"(?:Step|STEP) (?P<number>\d+/\d+) ?: (?P<instruction>.*)", re.DOTALL)
 _LAYER = re.compile(r" ---> (?P<id>[0-9a-f]{12})\s*")
 _CACHED = " ---> Using cache"
 _CHATTER = (" ---> ", "Removing intermediate container")
@@ -147,7 +149,7 @@ def _pull(base: Base, made_from: Origins, session: BuildSession, anew: bool) -> 
         made_here = base.bootstrap and reference == base.bootstrap.image
         if not made_here and (anew or session.engine.images.find(reference) is None):
             try:
-                session.engine.images.pull(reference)
+                Pulls(session.engine, session.workspace).pull(reference)
             except EngineError as exc:
                 instruction = "FROM " if reference in made_from.stages else "COPY --from="
                 raise BuildError(

@@ -40,6 +40,7 @@ from salt_ubiq.human import in_short
 from salt_ubiq.recipes.recipe import Recipe
 from salt_ubiq.recipes.store import Recipes
 from salt_ubiq.registry.client import Registry
+from salt_ubiq.registry.pulls import Pulls
 from salt_ubiq.results import Result, States
 from salt_ubiq.verification.proof import Proof, prove
 from salt_ubiq.workspace.slots import Workspace
@@ -340,7 +341,7 @@ class Builder:
         if image:
             raise BuildError(f"{service.where('base')}: {image.name} has to be built first")
         try:
-            return self._engine.images.pull(reference)
+            return Pulls(self._engine, self._workspace).pull(reference)
         except EngineError as exc:
             raise BuildError(
                 f"{service.where('base')}: {reference} is not on the engine; {exc}"

@@ -151,6 +151,7 @@ class ServiceBuild:
         with self._client(container, self._listener(states, server, note)) as client:
             client.before_commit = finish
             self._sls_build(client, states, on)
+            self._correct(client)
         return Built(states.states, states.changed, made[-1], states.warnings(service))
 
     def adopt(self, image: ImageInfo, compiled: CompiledStates) -> Built:
@@ -170,7 +171,14 @@ class ServiceBuild:
         ):
             recipe = self._label(client, compiled, image.asked)
             client.commit(container, repository, tag)
+            self._correct(client)
         return Built(States(total=len(recipe.states)), (), recipe)
+
+    def _correct(self, client: BuildClient) -> None:
+        """Podman commits the container's own config with the image's, and no healthcheck."""
+        if self._session.engine.is_podman:
+            reference = self._session.slot.reference
+            self._session.engine.images.reconfigure(reference, client.image_config)
 
     def unconverged(self, image: ImageInfo) -> tuple[str, ...]:
         """Apply the states to a finished image in test mode; return those that are not in place."""
@@ -391,8 +399,16 @@ class ServiceBuild:
                 grains = container.call("grains.items")
                 return Facts(grains, Residue.between(before, swept(container.client)))
         except (BuildError, CallFailed) as exc:
-            text = self._session.clean(str(exc))
+            text = self._session.clean(str(exc)) + self._other_platform()
             raise BuildError(f"{self._service.where('base')}: {text}") from None
+
+    def _other_platform(self) -> str:
+        """What to say where an image is not of the engine's platform, and can't run there maybe."""
+        version = self._session.engine.version()
+        engines, images = f"{version['Os']}/{version['Arch']}", self._parent.platform
+        if not images or images == engines:
+            return ""
+        return f"; {self._service.base} is of {images}, and the engine of {engines}"
 
     def _check_python(self) -> None:
         """Salt runs in the container with the image's own Python: see that there is one for it."""

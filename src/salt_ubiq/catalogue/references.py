@@ -40,6 +40,14 @@ def tagged(reference: str) -> str:
     return f"{reference}:latest" if bare else reference
 
 
+def familiar(reference: str) -> str:
+    """Return a reference as people write it: Podman puts a host before those that have none."""
+    for host in ("docker.io/library/", "docker.io/", "localhost/"):
+        if reference.startswith(host):
+            return reference.removeprefix(host)
+    return reference
+
+
 def names_host(reference: str) -> bool:
     """Say whether a reference names the registry that it is in."""
     first, slash, _ = reference.partition("/")
@@ -58,7 +66,7 @@ def digits(image_id: str) -> str:
 
 def image_id(digits: str) -> str:
     """Return the ID that :func:`digits` took apart."""
-    return f"{_ID}{digits}"
+    return f"{_ID}{digits.removeprefix(_ID)}"
 
 
 def mistake_in(base: str, names: Iterable[str]) -> str:

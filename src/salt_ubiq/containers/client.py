@@ -238,6 +238,11 @@ class BuildClient(docker.APIClient):
         self.nothing_to_apply = False
         """The states come to none, which Salt takes for a failure."""
 
+    @property
+    def image_config(self) -> Mapping[str, Any]:
+        """The config of the committed image, its labels included."""
+        return self._image_config
+
     def label(self, name: str, value: str) -> None:
         """Add a label to the image that will be committed."""
         self._image_config["Labels"] = {**self._image_config.get("Labels", {}), name: value}

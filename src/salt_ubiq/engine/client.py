@@ -8,11 +8,13 @@ The one place that talks to the engine for itself; the container of a build is
 from __future__ import annotations
 
 import os
+from functools import cached_property
 from typing import Any
 
 import docker
 import docker.errors
 import docker.utils
+from docker.context import ContextAPI
 
 from salt_ubiq.engine.containers import Containers
 from salt_ubiq.engine.failures import translated, unreachable
@@ -34,14 +36,19 @@ class Engine:
 
         url
             as in ``docker.url`` of the minion config; without it the
-            environment's ``DOCKER_HOST``, else the local socket
+            environment's ``DOCKER_HOST``, else what ``docker context`` has been told to use, else
+            the local socket
 
         version
             of the API, as in ``docker.version``
         """
         self.address = url or os.environ.get("DOCKER_HOST") or "the local socket"
         try:
-            named = {"base_url": url} if url else docker.utils.kwargs_from_env()
+            named: dict[str, Any] = {"base_url": url} if url else {**docker.utils.kwargs_from_env()}
+            context = None if named else ContextAPI.get_current_context()
+            if context and context.name != "default":
+                self.address = f"{context.Host} (docker context {context.name})"
+                named = {"base_url": context.Host, "tls": context.TLSConfig or False}
             self.arguments: dict[str, Any] = {**named, "version": version}
             self.client = docker.APIClient(**self.arguments)
         except docker.errors.DockerException as exc:
@@ -55,6 +62,20 @@ class Engine:
         """What the client's config has commands in containers know, as variables."""
         configured = self.client._proxy_configs  # type: ignore[attr-defined] # its types leave it out
         return dict(configured.get_environment())
+
+    @cached_property
+    def has_digests_for_all(self) -> bool:
+        """Whether images have digests that no registry gave them, as in containerd's store."""
+        with translated("ask the engine for its image store"):
+            told = dict(self.client.info())
+        drivers = str(told.get("DriverStatus") or "")
+        return "io.containerd.snapshotter" in drivers or self.is_podman
+
+    @cached_property
+    def is_podman(self) -> bool:
+        """Whether it is Podman that answers, and not Docker."""
+        components = self.version().get("Components") or ()
+        return any("podman" in str(each.get("Name")).lower() for each in components)
 
     def version(self) -> dict[str, Any]:
         """Return the engine's own account: ``Version``, ``ApiVersion``, ``Arch``, …"""

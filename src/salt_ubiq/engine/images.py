@@ -7,6 +7,7 @@ from __future__ import annotations
 import io
 import json
 import logging
+import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -15,7 +16,8 @@ from typing import Any
 import docker
 import docker.errors
 
-from salt_ubiq.catalogue.references import split
+from salt_ubiq.catalogue.references import familiar, image_id, split
+from salt_ubiq.engine import saved_image
 from salt_ubiq.engine.failures import translated
 from salt_ubiq.engine.label_keys import ASKED, RECIPE
 from salt_ubiq.errors import EngineError
@@ -35,6 +37,8 @@ class ImageInfo:
     created: str = ""
     digests: tuple[str, ...] = ()
     """``repository@sha256:…``, as registries know it."""
+    platform: str = ""
+    """As ``linux/amd64``."""
 
     @property
     def labels(self) -> Mapping[str, str]:
@@ -97,7 +101,8 @@ class Images:
             config=found["Config"] or {},
             size=found["Size"],
             created=found["Created"],
-            digests=tuple(found.get("RepoDigests") or ()),
+            digests=tuple(map(familiar, found.get("RepoDigests") or ())),
+            platform=f"{found.get('Os')}/{found.get('Architecture')}",
         )
 
     def existing(self, reference: str) -> ImageInfo:
@@ -155,6 +160,26 @@ class Images:
             if "error" in message:
                 raise EngineError(f"can't label {reference}: {message['error'].strip()}")
 
+    def reconfigure(self, reference: str, config: Mapping[str, Any]) -> None:
+        """
+        Give an image another config, key by key, as a commit can't do it everywhere.
+
+        The image goes through this host: it takes as long as saving and loading it.
+        """
+        old = self.existing(reference)
+        with translated(f"save and load {reference}"), tempfile.TemporaryFile() as changed:
+            with tempfile.TemporaryFile() as saved:
+                for chunk in self._client.get_image(reference):
+                    saved.write(chunk)
+                saved.seek(0)
+                saved_image.with_config(saved, changed, config)
+            changed.seek(0)
+            for message in self._client.load_image(changed):  # type: ignore[no-untyped-call]
+                if "error" in message:
+                    raise EngineError(f"can't load {reference}: {message['error']}")
+        if self.existing(reference).id != old.id:
+            self.remove(old.id)
+
     def import_tar(self, tar: str | bytes, reference: str, changes: Sequence[str]) -> None:
         """Make an image of a root file system: a tar, or the path of one."""
         repository, tag = split(reference)
@@ -191,8 +216,10 @@ class Images:
         return [
             ListedImage(
                 id=each["Id"],
-                parent=each["ParentId"],
-                references=tuple(name for name in each["RepoTags"] or () if name != _NO_NAME),
+                parent=image_id(each["ParentId"]) if each["ParentId"] else "",
+                references=tuple(
+                    familiar(name) for name in each["RepoTags"] or () if name != _NO_NAME
+                ),
                 created=float(each["Created"]),
             )
             for each in found
@@ -210,6 +237,6 @@ class Images:
         return [
             name
             for each in found
-            for name in each["RepoTags"] or ()
+            for name in map(familiar, each["RepoTags"] or ())
             if name.startswith(f"{repository}:")
         ]

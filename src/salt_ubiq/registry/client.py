@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from itertools import count
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from salt_ubiq.catalogue import references
 from salt_ubiq.catalogue.models import Image
@@ -58,6 +58,8 @@ _HINTS = {
         "/etc/docker/certs.d/{host}/ca.crt on the engine's host"
     ),
 }
+
+_DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 
 Note = Callable[[str], None]
 _T = TypeVar("_T")
@@ -198,9 +200,9 @@ class Registry:
 
     def _send(self, reference: str, login: dict[str, str] | None, note: Note) -> str:
         """Push, with a word about each step of each layer; return the digest."""
-        digest, told = None, set()
+        digest, told = "", set()
         for message in self._engine.images.push(reference, login):
-            digest = (message.get("aux") or {}).get("Digest", digest)
+            digest = _told_digest(message) or digest
             words = [str(message[key]) for key in ("id", "status") if message.get(key)]
             line = ": ".join([reference, *words])
             if "Retrying in" in line:
@@ -208,9 +210,11 @@ class Registry:
             if words and line not in told:
                 told.add(line)
                 note(line)
-        if digest is None:
-            raise EngineError(f"can't push {reference}: the engine does not say its digest")
-        return str(digest)
+        # Not every engine says it.
+        found = digest or self._engine.images.remote_digest(reference, login)
+        if not found:
+            raise EngineError(f"can't push {reference}: the registry does not have it afterwards")
+        return found
 
     def _digest(self, place: _Place, note: Note) -> str | None:
         return self._asked(place, note, self._engine.images.remote_digest)
@@ -322,3 +326,10 @@ class _Place:
 
     def _message(self, exc: EngineError) -> str:
         return _NAMES.sub("", str(exc).replace(self.reference, ""))
+
+
+def _told_digest(message: Mapping[str, Any]) -> str:
+    """The digest that a message of a push has: apart, or, of containerd's image store, in words."""
+    told = (message.get("aux") or {}).get("Digest")
+    words = _DIGEST.search(str(message.get("status") or ""))
+    return str(told) if told else words[0] if words else ""

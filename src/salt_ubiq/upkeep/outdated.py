@@ -19,6 +19,7 @@ from salt_ubiq.engine.client import Engine
 from salt_ubiq.engine.images import ImageInfo
 from salt_ubiq.errors import RegistryError, UbiqError
 from salt_ubiq.recipes.store import Recipes
+from salt_ubiq.registry.pulls import Pulls
 
 log = logging.getLogger(__name__)
 
@@ -79,12 +80,14 @@ class Lookout:
         recipes: Recipes,
         salt_in: Callable[..., AbstractContextManager[SaltContainer]],
         digest: Callable[[str], str | None],
+        pulls: Pulls,
     ) -> None:
         self._images = images
         self._engine = engine
         self._recipes = recipes
         self._salt_in = salt_in
         self._digest = digest
+        self._pulls = pulls
         self._known: dict[str, dict[str, tuple[str, str]]] = {}
 
     def outdated(self, image: Base | Service) -> Outdated:
@@ -149,11 +152,12 @@ class Lookout:
         if isinstance(image, Service):
             return () if self._images.parent_of(image) else (image.base,)
         recipe = self._recipes.load(found.recipe)
-        return recipe.parent if recipe else ()
+        made_here = image.bootstrap.image if image.bootstrap else ""
+        return [name for name in recipe.parent if name != made_here] if recipe else ()
 
     def _moved(self, reference: str) -> bool:
         here = self._engine.images.find(reference)
-        known = {digest.partition("@")[2] for digest in here.digests} if here else set()
+        known = self._pulls.digests(reference, here) if here else frozenset()
         try:
             now = self._digest(reference) if known else None
         except RegistryError as exc:

@@ -73,11 +73,15 @@ def _version(package: str, problems: list[str]) -> str | None:
 
 def _engine(functions: Mapping[str, Callable[..., Any]], problems: list[str]) -> str | None:
     try:
-        version = connect(functions).version()
+        engine = connect(functions)
+        version = engine.version()
     except EngineError as exc:
         problems.append(str(exc))
         return None
-    return f"{version['Version']} ({version['Os']}/{version['Arch']}, API {version['ApiVersion']})"
+    what = f"{version['Os']}/{version['Arch']}, API {version['ApiVersion']}"
+    return (
+        f"{'Podman ' if engine.is_podman else ''}{version['Version']} ({what}) at {engine.address}"
+    )
 
 
 def _images(read: Callable[[], Catalogue], problems: list[str]) -> int | None:

@@ -60,6 +60,7 @@ class Engine:
         if reference not in self.registry:
             raise EngineError(f"can't pull {reference}: not found")
         self.has[reference] = self.registry[reference]
+        return self.find(reference)
 
     def build(self, **arguments):
         self.builds.append(arguments)

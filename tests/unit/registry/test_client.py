@@ -358,7 +358,31 @@ def test_a_name_that_sounds_like_an_error_is_none(registry, engine):
         registry(attempts=2).push(odd)
 
 
-def test_a_push_whose_digest_is_not_said_is_none(registry, engine, monkeypatch):
+@pytest.mark.parametrize(
+    "message",
+    [
+        {"aux": {"Digest": A}},
+        {"status": f"1: digest: {A} size: 1180"},  # containerd's image store, and Podman
+    ],
+)
+def test_a_digest_is_found_wherever_engines_say_it(registry, engine, monkeypatch, message):
+    engine.has(A, *WEB.references)
+    monkeypatch.setattr(engine, "push", lambda *_: iter([{"status": "Pushed"}, message]))
+    assert {pushed.digest for pushed in registry().push(WEB)} == {A}
+
+
+def test_a_digest_that_is_not_said_is_the_registrys(registry, engine, monkeypatch):
+    def push(reference, _login):
+        engine.remote[reference] = B
+        yield {"status": "Pushed"}
+
+    engine.has(A, *WEB.references)
+    monkeypatch.setattr(engine, "push", push)
+    assert {pushed.digest for pushed in registry().push(WEB)} == {B}
+
+
+def test_a_push_after_which_the_registry_has_nothing_has_failed(registry, engine, monkeypatch):
+    engine.has(A, *WEB.references)
     monkeypatch.setattr(engine, "push", lambda *_: iter([{"status": "Pushed"}]))
-    with pytest.raises(RegistryError, match="the engine does not say its digest"):
+    with pytest.raises(RegistryError, match="the registry does not have it afterwards"):
         registry().push(WEB)

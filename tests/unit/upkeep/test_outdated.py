@@ -6,6 +6,7 @@ from contextlib import contextmanager
 
 import pytest
 
+from salt_ubiq.catalogue.models import Bootstrap
 from salt_ubiq.catalogue.parse import parse
 from salt_ubiq.engine.images import ImageInfo
 from salt_ubiq.errors import CallFailed, RegistryError, UnknownImage
@@ -63,6 +64,10 @@ class Host:
 
     def load(self, digest):
         return self.kept.get(digest)
+
+    def digests(self, _reference, image):
+        """As an engine has them where only what was pulled has any."""
+        return frozenset(digest.partition("@")[2] for digest in image.digests)
 
     def have(self, reference, *digests, recipe=""):
         config = {"Labels": {"org.salt-ubiq.recipe": recipe}}
@@ -180,7 +185,7 @@ def test_reasons_are_of_what_is_asked_for_and_of_all_below(host, lookout):
 
 def moving(host, now):
     """A lookout at registries that have these digests now."""
-    return Lookout(CATALOGUE, host, host, host.salt_in, now)
+    return Lookout(CATALOGUE, host, host, host.salt_in, now, host)
 
 
 def test_what_a_base_is_from_has_moved_where_the_registry_has_another_digest(host):
@@ -220,3 +225,12 @@ def test_a_registry_that_does_not_answer_moves_nothing(host, caplog):
     host.have("busybox:1", "busybox@sha256:a")
     assert moving(host, fails).outdated(CATALOGUE["tool"]).moved == ()
     assert "can't tell whether busybox:1 has moved" in caplog.text
+
+
+def test_what_is_bootstrapped_has_never_moved(host):
+    made = {"image": "debian:12", "suite": "bookworm"}
+    base = CATALOGUE["debian"].model_copy(update={"bootstrap": Bootstrap(**made)})
+    host.have("u/debian:latest", recipe="r")
+    host.kept["r"] = Recipe(parent={"debian:12": "sha256:1"})
+    host.have("debian:12", "debian@sha256:a")
+    assert moving(host, {"debian:12": "sha256:c"}.__getitem__).outdated(base) == Outdated()
