@@ -23,6 +23,7 @@ from salt_ubiq.catalogue.parse import parse
 from salt_ubiq.containers import salt_call
 from salt_ubiq.containers.salt import SaltForBuilds
 from salt_ubiq.containers.session import BuildSessions, redactor
+from salt_ubiq.containers.state_tree import StateTree
 from salt_ubiq.containers.thin import Thin
 from salt_ubiq.engine.client import Engine
 from salt_ubiq.errors import (
@@ -255,7 +256,23 @@ class Api:
 
     def check(self) -> dict[str, Any]:
         """Whether this host is ready to build; see :func:`readiness.check`."""
-        return readiness.check(self._host.functions, lambda: self.images)
+        report = readiness.check(self._host.functions, lambda: self.images)
+        if report["ready"]:
+            report["problems"] = self._missing_states()
+            report["ready"] = not report["problems"]
+        return report
+
+    def _missing_states(self) -> list[str]:
+        """What the state trees lack that services name."""
+        problems: list[str] = []
+        with self._sessions.session("the check of this host") as session:
+            for image in self.images:
+                try:
+                    if isinstance(image, Service):
+                        StateTree(session, image.saltenv).check(image)
+                except BuildError as exc:
+                    problems += str(exc).splitlines()
+        return problems
 
     def catalogue(self) -> dict[str, Any]:
         """The catalogue as plain data, to be seen by people: without secrets."""

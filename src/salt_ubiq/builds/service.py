@@ -293,9 +293,9 @@ class ServiceBuild:
         return BuildError(text, failed)
 
     def _state_returns(self, log_line: Callable[[str], None]) -> StateReturns:
-        return StateReturns(
-            self._session.clean, log_line, partial(log.debug, "%s: %s", self._service.name)
-        )
+        note = partial(log.debug, "%s: %s", self._service.name)
+        volumes = self._parent.config.get("Volumes") or ()
+        return StateReturns(self._session.clean, log_line, note, volumes)
 
     def _container(self, on: ImageInfo, **more: Any) -> BuildContainer:
         return BuildContainer(
@@ -357,7 +357,9 @@ class ServiceBuild:
         }
 
     def _server(self) -> FileServer:
-        return self._tree.server({"ubiq_services": self._service.services})
+        service = self._service
+        config = {"ubiq_services": service.services, "ubiq_certificates": service.certificates}
+        return self._tree.server(config)
 
     @cached_property
     def _tree(self) -> StateTree:

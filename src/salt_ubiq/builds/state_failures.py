@@ -35,7 +35,7 @@ _ADVICE = (
     (
         r"CERTIFICATE_VERIFY_FAILED|certificate verify failed|server certificate verification",
         "the image does not trust that certificate: install the authority's in a state before, or "
-        "in the base",
+        "in the base; certificates: host trusts what this host does while the image is built",
     ),
     (
         r"Name or service not known|Temporary failure (?:in name resolution|resolving)"

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import PurePosixPath
 from typing import Any
 
 import salt.utils.json
@@ -22,6 +23,10 @@ from salt_ubiq.results import States
 
 # States of a running system, of which there is none, and those that look at nothing in test mode.
 _UNKNOWING = ("service", "archive")
+# What engines make anew for each container.
+_NEVER_KEPT = tuple(
+    map(PurePosixPath, "/etc/hosts /etc/hostname /etc/resolv.conf /dev /proc /sys".split())
+)
 
 
 class StateReturns:
@@ -39,6 +44,9 @@ class StateReturns:
 
     note
         is told which state begins
+
+    volumes
+        of the parent: what is written there is not of the image
     """
 
     def __init__(
@@ -46,10 +54,12 @@ class StateReturns:
         clean: Callable[[str], str],
         log_line: Callable[[str], None],
         note: Callable[[str], None] = lambda _: None,
+        volumes: Iterable[str] = (),
     ) -> None:
         self._clean = clean
         self._log_line = log_line
         self._note = note
+        self._never_kept = (*_NEVER_KEPT, *(PurePosixPath(path) for path in volumes))
         self._returned: Any = None
         self._error = ""
         self._status = 0
@@ -105,12 +115,21 @@ class StateReturns:
         return tuple(
             described(state.get("__sls__"), *_function(key), _name(key, state), self._clean)
             for key, state in _in_order(self._returned)
-            if (state.get("changes") or not state["result"]) and not _cannot_tell(key, state)
+            if (state.get("changes") or not state["result"])
+            and not _cannot_tell(key, state)
+            and not (state["result"] is None and self._is_never_kept(key, state))
         )
 
     def warnings(self, service: Service) -> tuple[str, ...]:
         """What is not as whoever wrote the states may think, though they have not failed."""
+        returned = self._returned if isinstance(self._returned, Mapping) else {}
         return (
+            *(
+                f"{service.name}: {_name(key, state)} is of the container, not of the image: what "
+                f"{'.'.join(_function(key))} does there is lost"
+                for key, state in _in_order(returned)
+                if state.get("changes") and self._is_never_kept(key, state)
+            ),
             *(
                 f"{service.name}: service {name} was not started, as it has no init script; in the "
                 f"image, {service.where('config:cmd')} starts it"
@@ -121,6 +140,13 @@ class StateReturns:
                 for name in self._killed
             ),
         )
+
+    def _is_never_kept(self, key: str, state: Mapping[str, Any]) -> bool:
+        """Whether a state writes what no image has, or a volume hides."""
+        if _function(key)[0] != "file":
+            return False
+        path = PurePosixPath(_name(key, state))
+        return any(path == each or each in path.parents for each in self._never_kept)
 
     @property
     def was_cut_off(self) -> bool:

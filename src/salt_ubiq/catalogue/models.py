@@ -175,6 +175,7 @@ class Service(Image):
     keep_failed: bool = False
     converged: Literal[True, False, "warn"] = "warn"
     services: Literal["started", "offline", "fail"] = "started"
+    certificates: Literal["image", "host"] = "image"
 
     def layer(self, mods: Iterable[str]) -> str:
         """What people are told of the layer with a beginning of its ``mods``."""

@@ -10,6 +10,7 @@ import hashlib
 import io
 import json
 import logging
+import os
 import tarfile
 from collections.abc import Iterable, Mapping
 from importlib.resources import as_file, files
@@ -35,6 +36,13 @@ _LISTS = {
 }
 _OF_FILES = frozenset({"_serve_file", "_file_hash", "_file_find"})
 _ENVS = "_file_envs"
+# Where distributions have what TLS trusts.
+_CA_BUNDLES = (
+    "/etc/ssl/certs/ca-certificates.crt",
+    "/etc/pki/tls/certs/ca-bundle.crt",
+    "/etc/ssl/ca-bundle.pem",
+    "/etc/ssl/cert.pem",
+)
 # Of a minion's config, what is not of its own making.
 _NOT_CONFIG = frozenset({KEY, "pillar", "grains", "conf_file", "minion_id"})
 
@@ -84,6 +92,7 @@ class FileServer:
             return {
                 "modules": _packed(self._modules) if self._modules else b"",
                 "ours": _OURS,
+                "certificates": self._certificates(),
                 "config": self._config(),
             }
         by_state, saltenv = load.pop("by_state", False), load.get("saltenv", "base")
@@ -120,6 +129,16 @@ class FileServer:
         if self._client is None:
             self._client = salt.fileclient.get_file_client(self._opts)
         return self._client.channel.send(dict(load))
+
+    def _certificates(self) -> str:
+        """What this host trusts, where the image is to trust it for the time of the build."""
+        if self._opts.get("ubiq_certificates") != "host":
+            return ""
+        own = os.environ.get("SSL_CERT_FILE", "")
+        for path in (own, *_CA_BUNDLES):
+            if path and Path(path).is_file():
+                return Path(path).read_text(encoding="utf-8")
+        return ""
 
     def _config(self) -> dict[str, Any]:
         """What is in this host's config beside Salt's own keys: ``config.get`` finds it there."""

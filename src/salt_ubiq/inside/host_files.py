@@ -21,6 +21,16 @@ MARK = "\x1e"
 # Whether there is somebody to ask.
 ASKS = "SALT_UBIQ_ASKS"
 
+# The variables by which programs know what to trust.
+TRUSTING = (
+    "SSL_CERT_FILE",
+    "REQUESTS_CA_BUNDLE",
+    "CURL_CA_BUNDLE",
+    "GIT_SSL_CAINFO",
+    "PIP_CERT",
+    "NODE_EXTRA_CA_CERTS",
+)
+
 _host = None
 _made = []
 
@@ -118,6 +128,8 @@ def extension_modules():
         with tarfile.open(fileobj=io.BytesIO(given["modules"])) as tar:
             tar.extractall(more["extension_modules"])  # of the host itself
         note_used(more["extension_modules"])
+    if given["certificates"]:
+        more["ca_bundle"] = trust(given["certificates"])
     read = salt.config.minion_config
 
     def reading(*args, **kwargs):
@@ -127,6 +139,16 @@ def extension_modules():
         return opts
 
     salt.config.minion_config = reading
+
+
+def trust(certificates):
+    """Have Salt, and what its states start, trust these for as long as they run."""
+    path = os.path.join(temporary(), "certificates.crt")
+    with open(path, "w") as handle:
+        handle.write(certificates)
+    os.chmod(os.path.dirname(path), 0o755)  # not all that states start is root's
+    os.environ.update(dict.fromkeys(TRUSTING, path))
+    return path
 
 
 def write_ours(texts):

@@ -6,6 +6,7 @@ import shlex
 import pytest
 
 from salt_ubiq.builds.state_returns import StateReturns
+from salt_ubiq.catalogue.models import Service
 from salt_ubiq.containers.client import Output
 from salt_ubiq.results import States
 
@@ -59,9 +60,11 @@ WARNINGS = (
 class Watched:
     """A state run whose log is a list."""
 
-    def __init__(self):
+    def __init__(self, volumes=()):
         self.log = []
-        self.run = StateReturns(lambda text: text.replace("hunter2", "***"), self.log.append)
+        self.run = StateReturns(
+            lambda text: text.replace("hunter2", "***"), self.log.append, volumes=volumes
+        )
 
     def observe(self, command, stdout="", stderr="", retcode=0):
         self.run.observe(shlex.split(command), Output(stdout, stderr, retcode))
@@ -235,3 +238,38 @@ def test_what_would_change_in_test_mode_counts_as_changed(watched):
 def test_where_no_state_ran_none_has_changed_anything(watched):
     watched.states(["Rendering SLS 'base:web' failed"])
     assert watched.run.changed == ()
+
+
+def written(path, result=True):
+    """What a state returns that writes a file."""
+    return {
+        f"file_|-it_|-{path}_|-managed": {
+            "__id__": "it", "__sls__": "web", "__run_num__": 0, "name": path, "result": result,
+            "changes": {"diff": "New file"}, "comment": "",
+        }
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("path", ["/etc/hosts", "/etc/resolv.conf", "/proc/sys/x", "/data/a/b"])
+def test_what_no_image_can_have_is_warned_of_and_does_not_count_as_unconverged(path):
+    service = Service(name="web", path="ubiq:services:web", repository="u/web", base="d", mods="w")
+    watched = Watched(volumes=["/data"])
+    watched.states(written(path), 0)
+    (warning,) = watched.run.warnings(service)
+    assert warning == (
+        f"web: {path} is of the container, not of the image: what file.managed does there is lost"
+    )
+    again = Watched(volumes=["/data"])
+    again.states(written(path, result=None), 0)
+    assert again.run.changed == ()
+
+
+@pytest.mark.parametrize("path", ["/etc/hosts.allow", "/database", "/srv/proc"])
+def test_what_an_image_has_is_not_warned_of(path):
+    service = Service(name="web", path="ubiq:services:web", repository="u/web", base="d", mods="w")
+    watched = Watched(volumes=["/data"])
+    watched.states(written(path), 0)
+    assert watched.run.warnings(service) == ()
+    again = Watched(volumes=["/data"])
+    again.states(written(path, result=None), 0)
+    assert again.run.changed != ()
