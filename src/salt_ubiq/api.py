@@ -195,7 +195,12 @@ class Api:
                 return self._for_another_process()._builder.attempt(wanted)
 
             def executor(progress: Progress) -> LocalExecutor:
-                return LocalExecutor(jobs or os.cpu_count() or 1, build, progress.refresh)
+                made = LocalExecutor(jobs or os.cpu_count() or 1, build, progress.refresh)
+                kinds = {type(step.image) for step in due.values()}
+                # Services alone need it at once, and bases never.
+                if made.slots > 1 and kinds == {Base, Service}:
+                    made.aside(lambda: self._for_another_process()._salt.provide())
+                return made
 
             try:
                 return carry_out(steps, executor, jobs, run, up_to_date)

@@ -65,6 +65,11 @@ class SaltForBuilds:
             return None
         return RuntimeVolume(self._source, self._engine, self._workspace, self._thin)
 
+    def provide(self) -> None:
+        """See to it that the runtime is there before a build asks for it."""
+        if self.runtime:
+            self.runtime.ensure()
+
     def in_slot(
         self, slot: Slot, environment: Mapping[str, str] = _NOTHING, package_cache: bool = False
     ) -> SaltInContainer:

@@ -18,8 +18,13 @@ from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from typing import NoReturn
 
+from salt_ubiq.errors import UbiqError
 from salt_ubiq.results import Result
 
+_ASIDE = ""
+"""The name of what is no image."""
+
+_SECONDS_TO_CLEAN_UP = 10
 _fork = multiprocessing.get_context("fork")
 _PR_SET_PDEATHSIG = 1
 
@@ -54,12 +59,26 @@ class LocalExecutor:
 
     def start(self, name: str, attempt: int, parents: Mapping[str, Result]) -> bool:
         """Begin to build an image."""
+        self._begin(name, self._build)
+        return True
+
+    def aside(self, work: Callable[[], object]) -> None:
+        """
+        Begin, in no slot, what builds will need; they do it themselves where it fails, and say why.
+        """
+
+        def attempt(_: str) -> None:
+            with suppress(UbiqError, OSError):
+                work()
+
+        self._begin(_ASIDE, attempt)
+
+    def _begin(self, name: str, work: Callable[[str], Result | None]) -> None:
         receiving, sending = _fork.Pipe(duplex=False)
-        process = _fork.Process(target=_work, args=(self._build, name, sending))
+        process = _fork.Process(target=_work, args=(work, name, sending))
         process.start()
         sending.close()
         self._workers[name] = _Worker(process, receiving)
-        return True
 
     def wait(self, timeout: float) -> list[Result]:
         """Return the results of the builds that have ended, waiting for at least one."""
@@ -82,6 +101,9 @@ class LocalExecutor:
 
     def close(self) -> None:
         """Kill what still runs."""
+        if aside := self._workers.get(_ASIDE):
+            aside.process.terminate()
+            aside.process.join(_SECONDS_TO_CLEAN_UP)
         for worker in self._workers.values():
             worker.process.kill()
             worker.process.join()
@@ -99,6 +121,8 @@ class LocalExecutor:
             return None
         del self._workers[name]
         worker.process.join()
+        if name == _ASIDE:
+            return None
         if isinstance(message, Result):
             return message
         how = f"exit {worker.process.exitcode}"
@@ -121,7 +145,7 @@ class _Forward(logging.Handler):
             self._connection.send(record)
 
 
-def _work(build: Callable[[str], Result], name: str, connection: Connection) -> None:
+def _work(build: Callable[[str], Result | None], name: str, connection: Connection) -> None:
     """What a worker process does."""
     # Without its parent nobody would take the result, or cancel it.
     signal.signal(signal.SIGTERM, _end)
