@@ -230,8 +230,14 @@ class Api:
     # planning
 
     def plan(self, request: Request) -> list[dict[str, Any]]:
-        """What :meth:`build_all` would do, in order."""
-        return [step.to_dict() for step in self._steps(request)]
+        """What :meth:`build_all` would do, in order, and what of that nobody can tell."""
+        return [
+            {
+                **step.to_dict(),
+                "unseen": [] if step.reasons else [*self._builder.unseen(step.image)],
+            }
+            for step in self._steps(request)
+        ]
 
     def outlook(self, name: str, given: Mapping[str, Any], request: Request) -> dict[str, Any]:
         """What :meth:`build_base` or :meth:`build_service` would do with that image."""

@@ -39,6 +39,7 @@ from salt_ubiq.errors import (
 from salt_ubiq.human import in_short
 from salt_ubiq.recipes.recipe import Recipe
 from salt_ubiq.recipes.store import Recipes
+from salt_ubiq.recipes.unseen import unseen
 from salt_ubiq.registry.client import Registry
 from salt_ubiq.registry.pulls import Pulls
 from salt_ubiq.results import Result, States
@@ -238,6 +239,20 @@ class Builder:
             return []
         changes = recipe.changes_since(old) if old else []
         return changes or ["the recipe changed; it was built elsewhere, so there is no telling how"]
+
+    def unseen(self, image: Base | Service) -> tuple[str, ...]:
+        """
+        Say which states of an image may do something else another time though nothing that its
+        recipe has is changed; none for a base, or where they don't compile.
+        """
+        if isinstance(image, Base):
+            return ()
+        try:
+            with self._sessions.session(image.name, _declared(image)) as session:
+                compiled = self._service_build(image, self._parent(image), session).compiled()
+                return unseen(compiled, session.clean)
+        except BuildError:
+            return ()
 
     def _recipe(
         self, image: Base | Service, found: ImageInfo, old: Recipe | None, session: BuildSession

@@ -204,7 +204,9 @@ def plan(*names: str, force: bool = False, refresh: bool = False) -> list[dict[s
     Say what :py:func:`build_all` would build, in order, and why; build nothing.
 
     Returns a list of dictionaries: ``name``, ``image``, ``action`` (``build`` or
-    ``up-to-date``), ``parents`` (those that would be built before it) and ``reasons``.
+    ``up-to-date``), ``parents`` (those that would be built before it), ``reasons``, and
+    ``unseen``: of what is up to date, states such as ``cmd.run`` and ``pkg.latest`` that may
+    do something else now, as no recipe can tell.
 
     names, force, refresh
         as of :py:func:`build_all`
