@@ -153,7 +153,10 @@ def test_an_image_of_no_known_kind_has_no_list(base, image_of, salt_in, nothing_
 
 
 def test_a_function_that_does_not_end_is_ended(base, salt_in, nothing_left):
-    with salt_in(DEBIAN, timeout=5) as container, pytest.raises(CallFailed) as failure:
+    with (
+        salt_in(DEBIAN, use=salt_call.Use(timeout=5)) as container,
+        pytest.raises(CallFailed) as failure,
+    ):
         container.call("test.sleep", 60)
     assert str(failure.value) == f"{DEBIAN}: test.sleep: not done in time"
 

@@ -254,7 +254,7 @@ class ServiceBuild:
             self._session,
             self._surroundings,
             listener,
-            QUESTIONED,
+            salt_call.Use(suffix=QUESTIONED),
             **self._create_arguments(),
         ) as container:
             yield container
@@ -395,6 +395,7 @@ class ServiceBuild:
                 self._session,
                 self._surroundings,
                 self._listener(self._state_returns(lambda _: None), self._tree.server()),
+                salt_call.Use(self._service.timeout),
                 **self._create_arguments(),
             ) as container:
                 before = swept(container.client)

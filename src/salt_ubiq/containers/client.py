@@ -76,6 +76,9 @@ _ENGINES_VARIABLES = frozenset({"HOSTNAME", "TERM", "container"})
 # until nothing that it had printed is on its way; until the engine knows how it has ended.
 _INTERVAL, _ON_ITS_WAY, _LONGEST_WAY, _TIME_TO_END = 1, 1, 10, 5
 _LAST_LINES = 5
+# Of a frame: which output it is of, and how long it is.
+_HEADER = struct.Struct(">BxxxL")
+_LONGEST_READ = 1 << 16
 # What a state that has nothing to do returns.
 _NOTHING = {
     "test_|-nothing_|-nothing_|-nop": {
@@ -436,8 +439,7 @@ class BuildClient(docker.APIClient):
                 with suppress(BrokenPipeError, ConnectionResetError):  # it ended, and says why
                     connection.sendall(given)
             with suppress(ConnectionResetError):
-                frames = docker.utils.socket.frames_iter(stream, tty=False)  # type: ignore[no-untyped-call]
-                for kind, data in frames:
+                for kind, data in _frames(connection):
                     heard()
                     (stdout.append if kind == docker.utils.socket.STDOUT else stderr.add)(data)
         return _Done(b"".join(stdout), stderr.text(), self._exit_status(created))
@@ -528,6 +530,29 @@ class BuildClient(docker.APIClient):
         self.timed_out = True
         with suppress(docker.errors.APIError, OSError):
             self.kill(self.name)
+
+
+def _frames(connection: socket.socket) -> Iterator[tuple[int, bytes]]:
+    """
+    The engine's frames, what a command prints and on which of its outputs, until there is no more.
+
+    Not by docker-py's own function, which waits for the socket even where TLS has the next bytes
+    already: whoever waits for an answer to these would wait for ever.
+    """
+    connection.settimeout(None)
+    while len(header := _received(connection, _HEADER.size)) == _HEADER.size:
+        kind, length = _HEADER.unpack(header)
+        while length and (data := connection.recv(min(length, _LONGEST_READ))):
+            length -= len(data)
+            yield kind, data
+
+
+def _received(connection: socket.socket, length: int) -> bytes:
+    """So many bytes, or fewer where the connection ends before."""
+    data = b""
+    while len(data) < length and (more := connection.recv(length - len(data))):
+        data += more
+    return data
 
 
 def _anonymous(volumes: Iterable[str], binds: Iterable[str]) -> list[dict[str, Any]]:

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from typing import Any
 
 import docker.errors
@@ -17,7 +18,22 @@ from salt_ubiq.engine.failures import is_without_tools
 from salt_ubiq.engine.images import ImageInfo
 from salt_ubiq.errors import CallFailed, NoTools
 
-_LONGEST_USE = 300  # seconds
+
+@dataclass(frozen=True)
+class Use:
+    """
+    timeout
+        seconds until the container is killed
+
+    suffix
+        what its name ends with, after the slot's
+    """
+
+    timeout: float = 300
+    suffix: str = ""
+
+
+USUAL = Use()
 
 
 class SaltContainer:
@@ -83,7 +99,7 @@ def container(
     session: BuildSession,
     surroundings: Surroundings,
     listener: Listener = NOBODY,
-    suffix: str = "",
+    use: Use = USUAL,
     **create: Any,
 ) -> Iterator[SaltContainer]:
     """
@@ -101,8 +117,8 @@ def container(
     listener
         hears what goes on in it
 
-    suffix
-        of its own name
+    use
+        for how long, and whether it has a name of its own
 
     create
         more arguments of ``docker.create``
@@ -111,11 +127,11 @@ def container(
     where the image has no ``sh``.
     """
     wanted = BuildContainer(
-        name=f"{session.slot.name}{suffix}",
+        name=f"{session.slot.name}{use.suffix}",
         image_config=image.config,
         entrypoint=True,
         surroundings=surroundings,
-        timeout=_LONGEST_USE,
+        timeout=use.timeout,
     )
     client = BuildClient(session.engine.arguments, wanted, listener)
     try:
