@@ -163,4 +163,6 @@ def _work(build: Callable[[str], Result | None], name: str, connection: Connecti
 
 
 def _end(*_: object) -> NoReturn:
+    # Salt, the parent and its death may all say it: once is enough, and nothing cuts cleaning off.
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
     sys.exit(1)

@@ -64,3 +64,27 @@ def test_what_is_done_aside_cleans_up_when_all_ends(executor, tmp_path):
     assert appears(begun)
     executor.close()
     assert cleaned.exists()
+
+
+def test_a_build_that_is_cancelled_twice_cleans_up_once_and_to_the_end(tmp_path):
+    begun, cleaning, cleaned = (tmp_path / name for name in ("begun", "cleaning", "cleaned"))
+
+    def build(_: str) -> Result:
+        try:
+            begun.touch()
+            time.sleep(_LONG)
+        finally:
+            cleaning.touch()
+            time.sleep(0.3)
+            cleaned.touch()
+        raise AssertionError  # it was cancelled
+
+    executor = LocalExecutor(1, build)
+    executor.start("web", 1, {})
+    assert appears(begun)
+    executor.cancel(["web"])
+    assert appears(cleaning)
+    executor.cancel(["web"])
+    (result,) = executor.wait(_LONG)
+    executor.close()
+    assert (result.action, cleaned.exists()) == ("failed", True)
