@@ -7,6 +7,7 @@ import json
 import logging
 import os
 import signal
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from functools import partial
@@ -158,8 +159,19 @@ def _remove(engine: docker.APIClient, images: list[dict[str, Any]]) -> None:
         names = [tag for tag in tags if tag.startswith((IMAGES, "salt-ubiq.local/"))]
         # An image from elsewhere may bear a name of a test's.
         for name in [*names, *([image["Id"]] if names == tags else [])]:
-            with suppress(docker.errors.APIError):  # it may be gone with another
-                engine.remove_image(name, force=True)
+            _remove_image(engine, name)
+
+
+def _remove_image(engine: docker.APIClient, name: str) -> None:
+    for _ in range(10):
+        try:
+            engine.remove_image(name, force=True)
+        except docker.errors.APIError as exc:
+            if "container" not in str(exc):
+                return  # it is gone with another, or needed by one
+            time.sleep(0.5)  # for the engine to be done with removing that
+        else:
+            return
 
 
 def _depth(image_id: str, below: Mapping[str, str]) -> int:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import io
 import json
 import tarfile
+from contextlib import suppress
 
+import docker.errors
 import pytest
 import salt._logging
 
@@ -28,8 +30,11 @@ def no_log_at_exit():
 
 
 @pytest.fixture
-def two(host):
-    """A host with two services."""
+def two(host, engine):
+    """A host with two services, of which there are no images."""
+    for name in ("web", "db"):
+        with suppress(docker.errors.APIError):
+            engine.remove_image(f"{IMAGES}{name}:latest", force=True)
     host.file("web.sls", "/srv/web:\n  file.managed\n")
     host.file("db.sls", "/srv/db:\n  file.managed\n")
     host.catalogue(**{"test-web": service("web"), "test-db": service("db")})
