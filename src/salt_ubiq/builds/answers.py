@@ -21,7 +21,7 @@ from salt.utils.args import yamlify_arg
 
 from salt_ubiq.catalogue import references
 from salt_ubiq.containers.salt_call import SaltContainer
-from salt_ubiq.workspace.files import private_directory, read, write
+from salt_ubiq.workspace.files import keep_of_images, private_directory, read, write
 from salt_ubiq.workspace.slots import Workspace
 
 HERE = frozenset(
@@ -77,9 +77,7 @@ class Answers:
 
 def keep_answers(workspace: Workspace, image_ids: Collection[str]) -> None:
     """Forget those of all other images."""
-    for path in _directory(workspace).iterdir():
-        if references.image_id(path.name.lstrip(".").partition("-")[0]) not in image_ids:
-            path.unlink(missing_ok=True)
+    keep_of_images(_directory(workspace), image_ids)
 
 
 def _directory(workspace: Workspace) -> Path:

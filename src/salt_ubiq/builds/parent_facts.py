@@ -14,7 +14,7 @@ from pydantic import TypeAdapter
 
 from salt_ubiq.builds.residue import Residue
 from salt_ubiq.catalogue import references
-from salt_ubiq.workspace.files import private_directory, read, write
+from salt_ubiq.workspace.files import keep_of_images, private_directory, read, write
 from salt_ubiq.workspace.slots import Workspace
 
 
@@ -49,9 +49,7 @@ class ParentFacts:
 
     def keep(self, image_ids: Collection[str]) -> None:
         """Forget all other images."""
-        for path in self._path.iterdir():
-            if references.image_id(path.name.lstrip(".").partition("-")[0]) not in image_ids:
-                path.unlink(missing_ok=True)
+        keep_of_images(self._path, image_ids)
 
 
 def _parsed(text: str | None) -> Facts | None:

@@ -136,16 +136,15 @@ class ServiceBuild:
 
         def note(package: Path) -> None:
             sent.append(CompiledStates.read(package))
-            self.recipe_of(sent[-1])  # they don't compile: known before anything runs
+            recipe.check(service, sent[-1], self._session.clean)  # before anything runs
             client.nothing_to_apply = not sent[-1].chunks
 
         def finish() -> None:
             residue.remove(client)
             made.append(self._label(client, sent[-1], server.asked))
 
-        self._session.engine.images.remove(
-            self._session.slot.reference
-        )  # built before, and not wanted
+        # What was built before is not wanted.
+        self._session.engine.images.remove(self._session.slot.reference)
         log.info("%s: applying %s to %s", service.name, ", ".join(service.mods), service.base)
         container = self._container(on, keep_as=self._failed_image())
         with self._client(container, self._listener(states, server, note)) as client:

@@ -49,7 +49,7 @@ _ADVICE = (
         "enabled",
     ),
     (
-        r"No module named '?(?P<module>[\w.]+)",
+        r"No module named '?[\w.]+",
         "a Python package that Salt needs for it is not in the runtime",
     ),
 )

@@ -9,7 +9,6 @@ import base64
 import hashlib
 import io
 import json
-import logging
 import os
 import tarfile
 from collections.abc import Iterable, Mapping
@@ -23,8 +22,6 @@ import salt.payload
 
 from salt_ubiq.catalogue.models import KEY
 from salt_ubiq.containers import extension_modules
-
-log = logging.getLogger(__name__)
 
 # What a file client asks: of lists what people call them, of files, and the saltenvs. Not for a
 # master's options: those of this host are no matter to an image, and have all of its pillar.

@@ -13,6 +13,7 @@ from typing import Any
 from salt_ubiq.catalogue.models import Runtime
 from salt_ubiq.containers.client import MountedSalt, Surroundings
 from salt_ubiq.containers.runtime import MOUNT, RuntimeVolume
+from salt_ubiq.containers.session import NOTHING
 from salt_ubiq.containers.thin import Thin
 from salt_ubiq.engine.client import Engine
 from salt_ubiq.engine.label_keys import LABEL
@@ -25,7 +26,6 @@ CACHE_NAME = "cache-of-"
 # elsewhere would stay in the image.
 _SCRATCH = "/dev/salt-ubiq/scratch"
 _CACHE = "/dev/salt-ubiq/cache"
-_NOTHING: Mapping[str, str] = {}
 
 
 @dataclass(frozen=True)
@@ -71,7 +71,7 @@ class SaltForBuilds:
             self.runtime.ensure()
 
     def in_slot(
-        self, slot: Slot, environment: Mapping[str, str] = _NOTHING, package_cache: bool = False
+        self, slot: Slot, environment: Mapping[str, str] = NOTHING, package_cache: bool = False
     ) -> SaltInContainer:
         """
         Salt in a container of a build in that slot.

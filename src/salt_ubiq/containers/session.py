@@ -122,7 +122,7 @@ class BuildSession:
             **self.opts,
             "cachedir": str(self.slot.cachedir),
             "extension_modules": str(self.extension_modules),
-            "docker.exec_driver": "docker-exec",  # needed by name only, see container.py
+            "docker.exec_driver": "docker-exec",  # needed by name only, see containers/client.py
             "docker.update_mine": False,  # parallel builds would corrupt the mine's file
             "fileserver_list_cache_time": 0,  # a file that was just added is there
             "test": False,

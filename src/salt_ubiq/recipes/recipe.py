@@ -88,6 +88,13 @@ class Recipe:
         return list(_changes(old, self))
 
 
+def check(service: Service, compiled: CompiledStates, clean: Callable[[str], str]) -> None:
+    """Raise :class:`~salt_ubiq.errors.BuildError` where the states of a service do not compile."""
+    if compiled.errors:
+        errors = "\n".join(compiled.errors)
+        raise BuildError(f"{service.name}: the states do not compile:\n{clean(errors)}")
+
+
 def of_service(
     service: Service,
     parent_id: str,
@@ -110,9 +117,7 @@ def of_service(
 
     Raises :class:`~salt_ubiq.errors.BuildError` where the states do not compile.
     """
-    if compiled.errors:
-        errors = "\n".join(compiled.errors)
-        raise BuildError(f"{service.name}: the states do not compile:\n{clean(errors)}")
+    check(service, compiled, clean)
     return Recipe(
         parent={service.base: parent_id},
         mods=service.mods,

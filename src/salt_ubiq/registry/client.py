@@ -26,7 +26,7 @@ from salt_ubiq.redact import Redactor
 from salt_ubiq.registry.digests import Digests
 from salt_ubiq.registry.logins import FROM_ENVIRONMENT, KEY, VARIABLES, Login
 from salt_ubiq.registry.names import host_of, target_of
-from salt_ubiq.workspace.files import private_directory
+from salt_ubiq.workspace.files import file_name, private_directory
 from salt_ubiq.workspace.slots import Workspace
 
 log = logging.getLogger(__name__)
@@ -257,7 +257,7 @@ class Registry:
         """
         waiting = f"{place.reference}: waiting for another push or pull of it to end"
         with self._workspace.lock(f"registry-{place.reference}", waiting):
-            ours = self._names / place.reference.replace("/", "_")
+            ours = self._names / file_name(place.reference)
             if place.reference == reference or (
                 not ours.exists() and self._engine.images.find(place.reference)
             ):

@@ -8,7 +8,7 @@ from collections.abc import Collection
 
 from salt_ubiq.catalogue.references import digits
 from salt_ubiq.engine.images import ImageInfo
-from salt_ubiq.workspace.files import private_directory, read, write
+from salt_ubiq.workspace.files import keep_of_images, private_directory, read, write
 from salt_ubiq.workspace.slots import Workspace
 
 
@@ -37,10 +37,7 @@ class Digests:
 
     def keep(self, image_ids: Collection[str]) -> None:
         """Forget all other images."""
-        kept = {digits(image_id) for image_id in image_ids}
-        for path in self._path.iterdir():
-            if path.name not in kept:
-                path.unlink(missing_ok=True)
+        keep_of_images(self._path, image_ids)
 
     def _kept(self, image_id: str) -> frozenset[str]:
         return frozenset((read(self._path / digits(image_id)) or "").split())

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from salt_ubiq.engine.client import Engine
 from salt_ubiq.engine.images import ImageInfo
-from salt_ubiq.workspace.files import private_directory, read, write
+from salt_ubiq.workspace.files import file_name, private_directory, read, write
 from salt_ubiq.workspace.slots import Workspace
 
 
@@ -39,7 +39,7 @@ class Pulls:
         return frozenset(map(str, digests)) if image_id == image.id else frozenset()
 
     def _file(self, reference: str) -> Path:
-        return self._path / f"{reference.replace('/', '_')}.json"
+        return self._path / f"{file_name(reference)}.json"
 
 
 def _digests(image: ImageInfo) -> list[str]:

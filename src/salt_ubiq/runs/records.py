@@ -21,7 +21,7 @@ from typing import Any
 from salt_ubiq.errors import UbiqError, UnknownRun
 from salt_ubiq.results import Result
 from salt_ubiq.runs.summary import summary
-from salt_ubiq.workspace.files import opened, private_directory, read
+from salt_ubiq.workspace.files import file_name, opened, private_directory, read
 
 _SUFFIX = ".json"
 _RECENT = 20
@@ -153,7 +153,7 @@ class Runs:
             path.unlink(missing_ok=True)
 
     def _path(self, run_id: str) -> Path:
-        return self._directory / f"{run_id.replace(os.sep, '_')}{_SUFFIX}"
+        return self._directory / f"{file_name(run_id)}{_SUFFIX}"
 
     def _runs(self) -> Iterator[Run]:
         for path in self._latest_first():

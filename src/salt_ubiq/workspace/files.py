@@ -11,10 +11,12 @@ import errno
 import os
 import shutil
 import stat
+from collections.abc import Collection
 from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any
 
+from salt_ubiq.catalogue.references import image_id
 from salt_ubiq.errors import WorkspaceError
 
 _FILE, _DIRECTORY = 0o600, 0o700
@@ -75,6 +77,23 @@ def read(path: Path) -> str | None:
             return handle.read()
     except (OSError, ValueError):
         return None
+
+
+def file_name(name: str) -> str:
+    """What a file is called that is of something of that name, such as a reference."""
+    return name.replace(os.sep, "_")
+
+
+def keep_of_images(directory: Path, image_ids: Collection[str]) -> None:
+    """
+    Remove the files of all other images.
+
+    directory
+        with files that are named after the digits of an image's ID, and what follows a ``-``
+    """
+    for path in directory.iterdir():
+        if image_id(path.name.lstrip(".").partition("-")[0]) not in image_ids:
+            path.unlink(missing_ok=True)
 
 
 def _opener(name: str, flags: int) -> int:

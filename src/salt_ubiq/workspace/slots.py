@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import fcntl
 import logging
-import os
 import re
 import shutil
 import tempfile
@@ -21,7 +20,7 @@ from itertools import count
 from pathlib import Path
 
 from salt_ubiq.catalogue.references import OUR_HOST, split
-from salt_ubiq.workspace.files import opened, private_directory, read, write
+from salt_ubiq.workspace.files import file_name, opened, private_directory, read, write
 
 log = logging.getLogger(__name__)
 
@@ -118,7 +117,7 @@ class Workspace:
 
     def log_of(self, image: str) -> Path:
         """Return the file for the log of an image's latest build."""
-        return self.path / "logs" / f"{_file_name(image)}.log"
+        return self.path / "logs" / f"{file_name(image)}.log"
 
     @contextmanager
     def lock(self, name: str, waiting: str = "", shared: bool = False) -> Iterator[None]:
@@ -141,7 +140,7 @@ class Workspace:
         return _locked_if_free(self._lock_path(name))
 
     def _lock_path(self, name: str) -> Path:
-        return self._locks / _file_name(name)
+        return self._locks / file_name(name)
 
     @contextmanager
     def slot(self) -> Iterator[Slot]:
@@ -177,10 +176,6 @@ class Workspace:
                 known = uuid.uuid4().hex[:8]
                 write(path, known)
             return known
-
-
-def _file_name(name: str) -> str:
-    return name.replace(os.sep, "_")
 
 
 @contextmanager

@@ -8,16 +8,9 @@ import pytest
 from salt_ubiq.builds.state_returns import StateReturns
 from salt_ubiq.containers.client import Output
 from salt_ubiq.results import States
+from tests.unit.returns import FAILED
 
 STATE_PKG = ["python3", "/tmp/salt.docker.x/salt-call", "--", "state.pkg", "a"]
-FAILED = {
-    "result": False,
-    "comment": "hunter2 is wrong",
-    "changes": {},
-    "__sls__": "web",
-    "__id__": "fails",
-    "__run_num__": 0,
-}
 
 
 def begun(number, of=3, name="sleep 60"):

@@ -5,6 +5,20 @@ import pytest
 from salt_ubiq.catalogue.parse import parse
 from salt_ubiq.errors import CatalogueError
 
+DEBIAN = {"repository": "ubiquitous/debian", "dockerfile": "/srv/debian"}
+WEB = {
+    "repository": "ubiquitous/web",
+    "base": "debian",
+    "mods": ["web"],
+    "build": {"binds": ["/a:/a"]},
+}
+MOODLE = {"repository": "ubiquitous/moodle", "base": "ubiquitous/web", "mods": ["moodle"]}
+
+
+def three():
+    """A base and two services, each built from the one before."""
+    return parse({"bases": {"debian": DEBIAN}, "services": {"web": WEB, "moodle": MOODLE}})
+
 
 def base(**keys):
     return {"repository": "ubiquitous/debian", "dockerfile": "/srv/debian", **keys}

@@ -5,21 +5,12 @@ import pytest
 from salt_ubiq.catalogue import ad_hoc
 from salt_ubiq.catalogue.parse import parse
 from salt_ubiq.errors import BuildError, CatalogueError, UbiqError, UnknownImage
-from tests.unit.catalogue.declared import web
-
-DEBIAN = {"repository": "ubiquitous/debian", "dockerfile": "/srv/debian"}
-WEB = {
-    "repository": "ubiquitous/web",
-    "base": "debian",
-    "mods": ["web"],
-    "build": {"binds": ["/a:/a"]},
-}
-MOODLE = {"repository": "ubiquitous/moodle", "base": "ubiquitous/web", "mods": ["moodle"]}
+from tests.unit.catalogue.declared import DEBIAN, three, web
 
 
 @pytest.fixture
 def images():
-    return parse({"bases": {"debian": DEBIAN}, "services": {"web": WEB, "moodle": MOODLE}})
+    return three()
 
 
 # The service that is meant

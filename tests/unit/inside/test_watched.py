@@ -8,15 +8,7 @@ import pytest
 import watched
 
 from tests.unit.inside.conftest import INSIDE
-
-FAILED = {
-    "result": False,
-    "comment": "hunter2 is wrong",
-    "changes": {},
-    "__sls__": "web",
-    "__id__": "fails",
-    "__run_num__": 0,
-}
+from tests.unit.returns import FAILED
 
 
 def ran(body, *arguments):

@@ -5,20 +5,12 @@ import pytest
 from salt_ubiq.catalogue.parse import parse
 from salt_ubiq.runs import plan
 from salt_ubiq.runs.plan import Request
-
-DEBIAN = {"repository": "ubiquitous/debian", "dockerfile": "/srv/debian"}
-WEB = {
-    "repository": "ubiquitous/web",
-    "base": "debian",
-    "mods": ["web"],
-    "build": {"binds": ["/a:/a"]},
-}
-MOODLE = {"repository": "ubiquitous/moodle", "base": "ubiquitous/web", "mods": ["moodle"]}
+from tests.unit.catalogue.declared import DEBIAN, WEB, three
 
 
 @pytest.fixture
 def images():
-    return parse({"bases": {"debian": DEBIAN}, "services": {"web": WEB, "moodle": MOODLE}})
+    return three()
 
 
 def planned(images, names=(), stale=(), force=False):
