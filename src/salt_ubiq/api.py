@@ -15,7 +15,7 @@ from functools import cached_property, partial
 from typing import Any
 
 from salt_ubiq import sensitive
-from salt_ubiq.builds.builder import Builder, BuildRequest
+from salt_ubiq.builds.builder import Builder, BuildRequest, Foreseen
 from salt_ubiq.catalogue import ad_hoc, graph
 from salt_ubiq.catalogue.catalogue import Catalogue
 from salt_ubiq.catalogue.models import KEY, Base, Service
@@ -231,12 +231,21 @@ class Api:
 
     def plan(self, request: Request) -> list[dict[str, Any]]:
         """What :meth:`build_all` would do, in order, and what of that nobody can tell."""
+        foreseen: dict[str, Foreseen] = {}
+
+        def reasons(image: Base | Service) -> tuple[str, ...]:
+            foreseen[image.name] = self._builder.foresee(image)
+            return foreseen[image.name].reasons
+
+        steps = self._steps(request, reasons)
+        known = {step.image.name: foreseen.get(step.image.name, Foreseen()) for step in steps}
         return [
             {
                 **step.to_dict(),
-                "unseen": [] if step.reasons else [*self._builder.unseen(step.image)],
+                "from": known[step.image.name].start,
+                "unseen": [*known[step.image.name].unseen],
             }
-            for step in self._steps(request)
+            for step in steps
         ]
 
     def outlook(self, name: str, given: Mapping[str, Any], request: Request) -> dict[str, Any]:
@@ -249,11 +258,13 @@ class Api:
         why = [*(f"parent {parent} is built" for parent in built), *self._because(image, request)]
         return Step(image, built, tuple(why or self._builder.reasons(image))).to_dict()
 
-    def _steps(self, request: Request) -> list[Step]:
+    def _steps(
+        self, request: Request, reasons: Callable[[Base | Service], Iterable[str]] | None = None
+    ) -> list[Step]:
         because = plan.forced(self.images, request)
         if request.refresh:
             because = {**self._lookout.reasons(request.names), **because}
-        return plan.steps(self.images, request, self._builder.reasons, because)
+        return plan.steps(self.images, request, reasons or self._builder.reasons, because)
 
     def _steps_above(self, image: Base | Service, request: Request) -> list[Step]:
         parent = self.images.parent_of(image)

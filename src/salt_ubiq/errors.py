@@ -114,6 +114,10 @@ class StatesFailed(BuildError):
     """States of the image failed; ``failed`` has which."""
 
 
+class BeginningChanged(BuildError):
+    """An image that a build was to go on from has other states than the build begins with."""
+
+
 class NotVerified(BuildError):
     """An image was built, but is not as it has to be; ``failures`` says in what."""
 

@@ -17,9 +17,10 @@ from functools import partial
 from types import MappingProxyType
 from typing import Any
 
-from salt_ubiq.builds import base, git_checkout, labels
+from salt_ubiq.builds import base, git_checkout, labels, shared_layers
+from salt_ubiq.builds.checkpoints import Checkpoints
+from salt_ubiq.builds.layers import Foundation, Layers
 from salt_ubiq.builds.service import ServiceBuild
-from salt_ubiq.builds.shared_layers import SharedLayers
 from salt_ubiq.catalogue.catalogue import Catalogue
 from salt_ubiq.catalogue.models import Base, Service
 from salt_ubiq.containers.salt import SaltForBuilds
@@ -37,6 +38,8 @@ from salt_ubiq.errors import (
     UbiqError,
 )
 from salt_ubiq.human import in_short
+from salt_ubiq.recipes import recipe
+from salt_ubiq.recipes.compiled_states import CompiledStates
 from salt_ubiq.recipes.recipe import Recipe
 from salt_ubiq.recipes.store import Recipes
 from salt_ubiq.recipes.unseen import unseen
@@ -73,6 +76,27 @@ class BuildRequest:
     because: tuple[str, ...] = ()
     newer_than: float | None = None
     push: bool = False
+
+
+@dataclass(frozen=True)
+class Foreseen:
+    """
+    What a build of an image would do.
+
+    reasons
+        why it has to be built
+
+    unseen
+        which states of one that is up to date may do something else another time though nothing
+        that its recipe has is changed
+
+    start
+        the state from which a build goes on, ``None`` where that is not known
+    """
+
+    reasons: tuple[str, ...] = ()
+    unseen: tuple[str, ...] = ()
+    start: str | None = None
 
 
 class Builder:
@@ -116,10 +140,13 @@ class Builder:
             with _cancellable(f"{image.name}: cancelled, tags are as they were"):
                 if image.push and not request.because:
                     self._pull_missing(image)
-                reasons = request.because or self.reasons(image)
-                if reasons:
-                    log.info("%s: %s", image.name, in_short(reasons))
-                    result = self._build(request, reasons, started)
+                judged = _Judged(request.because)
+                if not request.because:
+                    with self._sessions.session(image.name, _declared(image)) as session:
+                        judged = self._judged(image, session)
+                if judged.reasons:
+                    log.info("%s: %s", image.name, in_short(judged.reasons))
+                    result = self._build(request, judged, started)
                 else:
                     result = self.up_to_date(image, started)
             if image.push or request.push:
@@ -153,7 +180,7 @@ class Builder:
             except RegistryError as exc:
                 log.warning("%s: can't be pulled, so it is built: %s", image.name, exc)
 
-    def _build(self, request: BuildRequest, reasons: Sequence[str], started: float) -> Result:
+    def _build(self, request: BuildRequest, judged: _Judged, started: float) -> Result:
         image = request.image
         with self._sessions.logged(image.name, _declared(image)) as session:
             old = self._engine.images.find(image.reference)
@@ -163,7 +190,7 @@ class Builder:
                 if isinstance(image, Base):
                     made = self._build_base(image, session, request)
                 else:
-                    made = self._build_service(image, session, request)
+                    made = self._build_service(image, session, request, judged.compiled)
                 warnings = (*made.warnings, *self._prove(image, made, session))
                 # Before the tags: of an image that lost them, a record must say that it was ours.
                 self._recipes.save(made.recipe, made.image.id)
@@ -181,7 +208,7 @@ class Builder:
             id=made.image.id,
             old_id=old.id if old else None,
             parent=made.parent,
-            reasons=tuple(reasons),
+            reasons=judged.reasons,
             states=made.states,
             warnings=warnings,
             duration=time.monotonic() - started,
@@ -223,44 +250,54 @@ class Builder:
 
         What keeps its states from compiling is a reason, too: the build will say more.
         """
+        with self._sessions.session(image.name, _declared(image)) as session:
+            return [*self._judged(image, session).reasons]
+
+    def foresee(self, image: Base | Service) -> Foreseen:
+        """Say what a build of an image would do, and what of that nobody can tell."""
+        with self._sessions.session(image.name, _declared(image)) as session:
+            judged = self._judged(image, session)
+            if isinstance(image, Base):
+                return Foreseen(judged.reasons)
+            try:
+                build = self._service_build(image, self._nearest(image), session)
+                whole = judged.compiled or build.compiled()
+                recipe.check(image, whole, session.clean)
+            except BuildError as exc:
+                why = _in_one_line(exc)
+                return Foreseen(judged.reasons + (() if why in judged.reasons else (why,)))
+            if not judged.reasons:
+                return Foreseen(unseen=unseen(whole, session.clean))
+            start = None
+            if image.checkpoints and judged.compiled:
+                layers = Layers(session, self._parent(image))
+                checkpoints = Checkpoints(layers, image.name)
+                done = checkpoints.found(build, whole, Foundation(layers.parent)).count
+                start = _start([*build.recipe_of(whole).states], done)
+            return Foreseen(judged.reasons, start=start)
+
+    def _judged(self, image: Base | Service, session: BuildSession) -> _Judged:
         found = self._engine.images.find(image.reference)
         if found is None:
-            return ["no image"]
+            return _Judged(("no image",))
         if not found.recipe:
-            return ["the image has no recipe: it was not built by this version of salt-ubiq"]
-        old = self._recipes.load(found.recipe)
+            text = "the image has no recipe: it was not built by this version of salt-ubiq"
+            return _Judged((text,))
+        old, compiled = self._recipes.load(found.recipe), None
         try:
-            with self._sessions.session(image.name, _declared(image)) as session:
-                recipe = self._recipe(image, found, old, session)
+            if isinstance(image, Base):
+                new = base.recipe_of(image, session, old.parent if old else {})
+            else:
+                build = self._service_build(image, self._parent(image), session)
+                compiled = build.compiled()
+                new = build.recipe_of(compiled, found.asked)
         except BuildError as exc:
-            first, *more = str(exc).splitlines()
-            return [f"{first} {more[0]}" if first.endswith(":") and more else first]
-        if recipe.digest == found.recipe:
-            return []
-        changes = recipe.changes_since(old) if old else []
-        return changes or ["the recipe changed; it was built elsewhere, so there is no telling how"]
-
-    def unseen(self, image: Base | Service) -> tuple[str, ...]:
-        """
-        Say which states of an image may do something else another time though nothing that its
-        recipe has is changed; none for a base, or where they don't compile.
-        """
-        if isinstance(image, Base):
-            return ()
-        try:
-            with self._sessions.session(image.name, _declared(image)) as session:
-                compiled = self._service_build(image, self._parent(image), session).compiled()
-                return unseen(compiled, session.clean)
-        except BuildError:
-            return ()
-
-    def _recipe(
-        self, image: Base | Service, found: ImageInfo, old: Recipe | None, session: BuildSession
-    ) -> Recipe:
-        if isinstance(image, Base):
-            return base.recipe_of(image, session, old.parent if old else {})
-        build = self._service_build(image, self._parent(image), session)
-        return build.recipe_of(build.compiled(), found.asked)
+            return _Judged((_in_one_line(exc),))
+        if new.digest == found.recipe:
+            return _Judged((), compiled)
+        changes = new.changes_since(old) if old else []
+        unknown = "the recipe changed; it was built elsewhere, so there is no telling how"
+        return _Judged(tuple(changes) or (unknown,), compiled)
 
     def _build_base(self, image: Base, session: BuildSession, request: BuildRequest) -> _Made:
         built = base.build(image, session, request.run, request.newer_than is not None)
@@ -269,20 +306,37 @@ class Builder:
         return _Made(made, parent, States(), built.recipe, None)
 
     def _build_service(
-        self, service: Service, session: BuildSession, request: BuildRequest
+        self,
+        service: Service,
+        session: BuildSession,
+        request: BuildRequest,
+        compiled: CompiledStates | None,
     ) -> _Made:
+        """
+        Build a service.
+
+        compiled
+            its states, where they are known
+        """
         parent = self._parent(service)
-        layers = SharedLayers(
-            session,
-            partial(self._service_build, parent=parent, session=session),
-            request.newer_than,
-        )
+        layers = Layers(session, parent, request.newer_than)
+        checkpoints = Checkpoints(layers, service.name)
+        said = self._labels(service, parent, session, request.run)
+        build = self._service_build(service, parent, session, said)
+        foundation = Foundation(parent)
+        goes_on = service.checkpoints and not request.because and checkpoints.know(parent)
         beginnings = self._catalogue.shared_beginnings(service)
         try:
-            foundation = layers.foundation(service, beginnings, parent)
-            said = self._labels(service, parent, session, request.run)
-            build = self._service_build(service, parent, session, said)
-            built = layers.run(build, foundation, parent)
+            if goes_on or beginnings:
+                whole = compiled or build.compiled()
+                make = partial(self._service_build, parent=parent, session=session)
+                foundation = shared_layers.foundation(service, beginnings, whole, layers, make)
+                if goes_on and not whole.errors:
+                    foundation = checkpoints.provided(build, whole, foundation)
+            try:
+                built = layers.run(build, foundation, checkpoints.retries(foundation))
+            finally:
+                checkpoints.learn(build.attempt, foundation)
         except NoTools as exc:
             raise BuildError(
                 f"{service.where('base')}: {service.base} is too bare: {exc}"
@@ -347,6 +401,13 @@ class Builder:
         pillar_keys = self._catalogue.pillar_keys(service)
         return ServiceBuild(service, parent, session, salt, labels, pillar_keys)
 
+    def _nearest(self, service: Service) -> ImageInfo:
+        """The parent, or where that has to be built first, what it is built from."""
+        above = self._catalogue.parent_of(service)
+        if isinstance(above, Service) and not self._engine.images.find(above.reference):
+            return self._nearest(above)
+        return self._parent(service)
+
     def _parent(self, service: Service) -> ImageInfo:
         image = self._catalogue.parent_of(service)
         reference = image.reference if image else service.base
@@ -363,6 +424,17 @@ class Builder:
             ) from None
 
 
+def _in_one_line(exc: BuildError) -> str:
+    first, *more = str(exc).splitlines()
+    return f"{first} {more[0]}" if first.endswith(":") and more else first
+
+
+def _start(names: Sequence[str], done: int) -> str:
+    if done == len(names):
+        return f"all of {done} states are applied already"
+    return f"state {done + 1} of {len(names)}: {names[done]}"
+
+
 def _declared(image: Base | Service) -> Mapping[str, Any]:
     """What of its declaration may have secrets."""
     return image.model_dump(
@@ -377,6 +449,14 @@ def _cancellable(message: str) -> Iterator[None]:
         yield
     except (KeyboardInterrupt, SystemExit):
         raise BuildCancelled(message) from None
+
+
+@dataclass(frozen=True)
+class _Judged:
+    """Why an image has to be built, and its states, where they were compiled to tell that."""
+
+    reasons: tuple[str, ...]
+    compiled: CompiledStates | None = None
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ A service: ``docker.sls_build``, prepared, watched and finished.
 
 from __future__ import annotations
 
+import copy
 import importlib.metadata
 import json
 import logging
@@ -23,7 +24,7 @@ from salt_ubiq.builds.image_config import image_config
 from salt_ubiq.builds.parent_facts import Facts, ParentFacts
 from salt_ubiq.builds.residue import Residue, swept
 from salt_ubiq.builds.state_returns import StateReturns
-from salt_ubiq.catalogue.models import Service
+from salt_ubiq.catalogue.models import ImageConfig, Service
 from salt_ubiq.catalogue.references import split
 from salt_ubiq.containers import salt_call
 from salt_ubiq.containers.client import NOBODY, BuildClient, BuildContainer, Listener
@@ -36,13 +37,14 @@ from salt_ubiq.engine.failures import is_without_tools
 from salt_ubiq.engine.images import ImageInfo
 from salt_ubiq.engine.label_keys import ASKED, LOG, RECIPE
 from salt_ubiq.errors import (
+    BeginningChanged,
     BuildError,
     CallFailed,
     NoTools,
     StatesFailed,
     UbiqError,
 )
-from salt_ubiq.recipes import recipe, tree_files
+from salt_ubiq.recipes import beginning, recipe, tree_files
 from salt_ubiq.recipes.compiled_states import CompiledStates, NoContainer
 from salt_ubiq.recipes.recipe import Recipe
 from salt_ubiq.results import States
@@ -89,6 +91,20 @@ class ServiceBuild:
         self._labels = labels
         self._pillar_keys = pillar_keys
         self._config = image_config(service.config, parent.config, labels)
+        self._first: int | None = None
+        self.attempt = Attempt()
+        """What the latest run came to, failed or not."""
+
+    def beginning(self, count: int, labels: Mapping[str, str]) -> ServiceBuild:
+        """The build of an image with just the first of its states, and no config of its own."""
+        made = copy.copy(self)
+        made._first = count
+        made._labels = labels
+        made._config = image_config(ImageConfig(), self._parent.config, labels)
+        made._service = self._service.model_copy(
+            update={"config": ImageConfig(), "keep_failed": False}
+        )
+        return made
 
     def compiled(self) -> CompiledStates:
         """
@@ -119,13 +135,19 @@ class ServiceBuild:
         more = tree_files.looked_at(compiled) | frozenset(asked)
         files = {**sent, **self._tree.server().hashes(more - left_out)}
         session = self._session
-        return recipe.of_service(
+        made = recipe.of_service(
             self._service, self._parent.id, compiled, files, session.clean, session.recipe_key
         )
+        if self._first is None:
+            return made
+        return beginning.recipe_of_first(made, compiled, bool(self._tree.modules))
 
-    def run(self, on: ImageInfo) -> Built:
+    def run(self, on: ImageInfo, holds: CompiledStates | None = None) -> Built:
         """
         Build on an image: the parent, or one that has a part of the states applied to it.
+
+        holds
+            that part
 
         Raises :class:`~salt_ubiq.errors.BuildError`; then there is no image.
         """
@@ -137,6 +159,11 @@ class ServiceBuild:
         def note(package: Path) -> None:
             sent.append(CompiledStates.read(package))
             recipe.check(service, sent[-1], self._session.clean)  # before anything runs
+            if holds and not beginning.begins(holds, sent[-1]):
+                raise BeginningChanged(f"{service.name}: its states have changed meanwhile")
+            if self._first is not None:
+                sent[-1] = beginning.first(sent[-1], self._first)
+                sent[-1].keep_in(package)
             client.nothing_to_apply = not sent[-1].chunks
 
         def finish() -> None:
@@ -145,12 +172,24 @@ class ServiceBuild:
 
         # What was built before is not wanted.
         self._session.engine.images.remove(self._session.slot.reference)
-        log.info("%s: applying %s to %s", service.name, ", ".join(service.mods), service.base)
+        done = f" and {len(holds.chunks)} states that are applied" if holds else ""
+        log.info(
+            "%s: applying %s to %s%s", service.name, ", ".join(service.mods), service.base, done
+        )
         container = self._container(on, keep_as=self._failed_image())
-        with self._client(container, self._listener(states, server, note)) as client:
-            client.before_commit = finish
-            self._sls_build(client, states, on)
-            self._correct(client)
+        try:
+            with self._client(container, self._listener(states, server, note)) as client:
+                client.before_commit = finish
+                self._sls_build(client, states, on)
+                self._correct(client)
+        finally:
+            if sent and not sent[-1].errors:
+                asked = frozenset(server.asked).difference(sent[-1].files)
+                self.attempt = Attempt(
+                    self.recipe_of(sent[-1], asked),
+                    states.seconds(sent[-1].chunks),
+                    states.failed_at(sent[-1].chunks),
+                )
         return Built(states.states, states.changed, made[-1], states.warnings(service))
 
     def adopt(self, image: ImageInfo, compiled: CompiledStates) -> Built:
@@ -160,7 +199,7 @@ class ServiceBuild:
         Raises :class:`~salt_ubiq.errors.BuildError`.
         """
         session = self._session
-        log.info("%s: all of its states are in a shared layer", self.name)
+        log.info("%s: all of its states are applied already", self.name)
         repository, tag = split(session.slot.reference)
         with (
             self._client(replace(self._container(image), entrypoint=True)) as client,
@@ -430,6 +469,26 @@ class ServiceBuild:
                         f"{has} Python {printed}, and this host's Salt needs {needed}: {remedy}"
                     )
         raise BuildError(f"{has} no Python that runs, and Salt needs one: {remedy}")
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """
+    What a run came to so far as it came.
+
+    recipe
+        of the states that it was to apply, ``None`` where it did not come so far
+
+    seconds
+        how long each of them took, 0 for those that were not applied
+
+    failed_at
+        how many there are before the first that failed, ``None`` where none has
+    """
+
+    recipe: Recipe | None = None
+    seconds: tuple[float, ...] = ()
+    failed_at: int | None = None
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ from pathlib import PurePosixPath
 from typing import Any
 
 import salt.utils.json
+from salt.state import _gen_tag
 
 from salt_ubiq.builds.state_failures import explained
 from salt_ubiq.catalogue.models import Service
@@ -119,6 +120,20 @@ class StateReturns:
             and not _cannot_tell(key, state)
             and not (state["result"] is None and self._is_never_kept(key, state))
         )
+
+    def seconds(self, chunks: Sequence[Mapping[str, Any]]) -> tuple[float, ...]:
+        """How long each state of the low state took, 0 for those that have not ended."""
+        ended = (self._all.get(_gen_tag(chunk), {}) for chunk in chunks)
+        return tuple(float(state.get("duration") or 0) / 1000 for state in ended)
+
+    def failed_at(self, chunks: Sequence[Mapping[str, Any]]) -> int | None:
+        """How many states of the low state are before the first that failed."""
+        ended = (self._all.get(_gen_tag(chunk), {}) for chunk in chunks)
+        return next((n for n, each in enumerate(ended) if each.get("result") is False), None)
+
+    @property
+    def _all(self) -> Mapping[str, Any]:
+        return self._returned if isinstance(self._returned, Mapping) else self._ended
 
     def warnings(self, service: Service) -> tuple[str, ...]:
         """What is not as whoever wrote the states may think, though they have not failed."""

@@ -172,6 +172,7 @@ class Service(Image):
     build: Annotated[dict[str, Any], AfterValidator(build_arguments)] = {}
     package_cache: bool = True
     share: bool = True
+    checkpoints: bool = True
     keep_failed: bool = False
     converged: Literal[True, False, "warn"] = "warn"
     services: Literal["started", "offline", "fail"] = "started"

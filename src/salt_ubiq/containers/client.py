@@ -10,6 +10,7 @@ command on this host, and commits the image config that is wanted.
 
 from __future__ import annotations
 
+import hashlib
 import io
 import json
 import shlex
@@ -193,7 +194,8 @@ class Listener:
         called with what Salt says of its states while they run, see inside/watched.py
 
     sent
-        called with the path, on this host, of the package of states before it is sent
+        called with the path, on this host, of the package of states before it is sent; may
+        change it
 
     answer
         called with what Salt asks this host, see inside/host_files.py; ``None`` where nobody is
@@ -237,6 +239,8 @@ class BuildClient(docker.APIClient):
         self._variables = {**proxies.get_environment(), **wanted.surroundings.environment}
         self._timer = threading.Timer(wanted.timeout, self._kill)
         self._timer.daemon = True
+        self._digests: dict[str, str] = {}
+        """Of packages as they were sent, by what Salt takes them for."""
         self.before_commit: Callable[[], None] = lambda: None
         self.nothing_to_apply = False
         """The states come to none, which Salt takes for a failure."""
@@ -321,7 +325,7 @@ class BuildClient(docker.APIClient):
         return {"container_resource.run": self._run, "container_resource.copy_to": self._copy_to}
 
     def _run(self, name: str, cmd: str, output: str | None = None, **_: Any) -> Any:
-        words = shlex.split(cmd)
+        words = [self._digests.get(word, word) for word in shlex.split(cmd)]
         if self._wanted.test and called_function(words) == "state.pkg":
             words.append("test=True")
         if self._wanted.grains is not None and called_function(words) == "grains.items":
@@ -355,7 +359,9 @@ class BuildClient(docker.APIClient):
     def _copy_to(self, name: str, source: str, dest: str, **_: Any) -> bool:
         path = PurePosixPath(dest)
         if path.name != "thin.tgz":
+            said = hashlib.sha256(Path(source).read_bytes()).hexdigest()
             self._listener.sent(Path(source))
+            self._digests[said] = hashlib.sha256(Path(source).read_bytes()).hexdigest()
         elif self._runtime:
             return True
         if self._runtime:

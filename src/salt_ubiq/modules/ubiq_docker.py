@@ -204,7 +204,8 @@ def plan(*names: str, force: bool = False, refresh: bool = False) -> list[dict[s
     Say what :py:func:`build_all` would build, in order, and why; build nothing.
 
     Returns a list of dictionaries: ``name``, ``image``, ``action`` (``build`` or
-    ``up-to-date``), ``parents`` (those that would be built before it), ``reasons``, and
+    ``up-to-date``), ``parents`` (those that would be built before it), ``reasons``,
+    ``from`` (the state from which a build goes on, ``None`` where that is not known), and
     ``unseen``: of what is up to date, states such as ``cmd.run`` and ``pkg.latest`` that may
     do something else now, as no recipe can tell.
 
@@ -490,10 +491,11 @@ def prune(*kinds: str, days: float = 0, test: bool = False) -> dict[str, list[st
 
     kinds
         ``leftovers``: containers and private tags of dead builds; ``images``: images
-        built on this host that have lost their tags to newer ones; ``shared``: shared
-        layers that no image is built on; ``runtimes``: the volumes of all Salt
-        runtimes but the current one; ``caches``: the volumes with what package
-        managers fetched for this host. Default are all but ``caches``.
+        built on this host that have lost their tags to newer ones; ``shared`` and
+        ``checkpoints``: shared layers, and checkpoints, that no image is built on;
+        ``runtimes``: the volumes of all Salt runtimes but the current one; ``caches``:
+        the volumes with what package managers fetched for this host. Default are all
+        but ``caches``.
 
     days
         Only what was made so many days ago; leftovers whatever their age.

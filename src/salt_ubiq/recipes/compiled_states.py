@@ -9,6 +9,7 @@ nothing runs, and what it would have sent is kept.
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import tarfile
 from collections.abc import Callable, Mapping, Sequence
@@ -20,6 +21,8 @@ from salt_ubiq.containers.client import called_function
 
 # Salt sends all extension modules along; those that are used are told while states run.
 _MODULES = frozenset("_modules _states _grains _renderers _returners _output _utils".split())
+
+_LOW_STATE = "lowstate.json"
 
 
 @dataclass(frozen=True)
@@ -45,7 +48,7 @@ class CompiledStates:
     @classmethod
     def read(cls, package: Path) -> CompiledStates:
         """Read the package of ``salt.client.ssh.state.prep_trans_tar``."""
-        parts: dict[str, Any] = {"lowstate.json": [], "pillar.json": {}}
+        parts: dict[str, Any] = {_LOW_STATE: [], "pillar.json": {}}
         files = {}
         with tarfile.open(package) as tar:
             for member in tar:
@@ -55,11 +58,24 @@ class CompiledStates:
                 if member.name in parts:
                     parts[member.name] = json.load(content)
                     continue
-                saltenv, _, path = member.name.partition("/")
-                if path.partition("/")[0] not in _MODULES:
-                    url = f"salt://{path}" + (f"?saltenv={saltenv}" if saltenv != "base" else "")
+                url = _url(member.name)
+                if url:
                     files[url] = hashlib.sha256(content.read()).hexdigest()
-        return cls(parts["lowstate.json"], files, parts["pillar.json"])
+        return cls(parts[_LOW_STATE], files, parts["pillar.json"])
+
+    def keep_in(self, package: Path) -> None:
+        """Leave in a package just these states, of all that it has, and their files."""
+        new = package.with_name(f"{package.name}.first")
+        with tarfile.open(package) as old, tarfile.open(new, "w:gz") as tar:
+            for member in old:
+                content = old.extractfile(member)
+                url = _url(member.name) if content else None
+                if member.name == _LOW_STATE:
+                    states = json.dumps(list(self.chunks)).encode()
+                    member.size, content = len(states), io.BytesIO(states)
+                if url is None or url in self.files or member.name == _LOW_STATE:
+                    tar.addfile(member, content)
+        new.replace(package)
 
     @property
     def errors(self) -> list[str]:
@@ -96,3 +112,11 @@ class NoContainer:
             return True
         self.compiled = CompiledStates.read(Path(source))
         return True
+
+
+def _url(name: str) -> str | None:
+    """The URL of a file in a package, ``None`` for extension modules and Salt's own data."""
+    saltenv, _, path = name.partition("/")
+    if not path or path.partition("/")[0] in _MODULES:
+        return None
+    return f"salt://{path}" + (f"?saltenv={saltenv}" if saltenv != "base" else "")

@@ -25,7 +25,7 @@ def looked_at(compiled: CompiledStates) -> frozenset[str]:
     for chunk in _chunks(compiled):
         keeps = any(chunk.get(key) == _KEEP for key in _MODES)
         for url in _sources(chunk):
-            below = {path for path in compiled.files if _is_below(path, url)}
+            below = {path for path in compiled.files if is_below(path, url)}
             if keeps:
                 found |= below
             if _is(chunk, "file", "recurse"):
@@ -43,7 +43,7 @@ def left_out(compiled: CompiledStates) -> frozenset[str]:
         patterns = (chunk.get("include_pat"), chunk.get("exclude_pat")) if is_recurse else ()
         for url in _sources(chunk):
             for path in compiled.files:
-                if _is_below(path, url):
+                if is_below(path, url):
                     relative = _bare(path).removeprefix(_bare(url)).lstrip("/")
                     wanted = not any(patterns) or check_include_exclude(relative, *patterns)
                     (taken if wanted else refused).add(path)
@@ -68,7 +68,8 @@ def _sources(chunk: Mapping[str, Any]) -> Iterable[str]:
             yield source.rstrip("/")
 
 
-def _is_below(path: str, url: str) -> bool:
+def is_below(path: str, url: str) -> bool:
+    """Whether a file's URL is another, or below it."""
     _, _, saltenv = url.partition("?saltenv=")
     _, _, own = path.partition("?saltenv=")
     return (not saltenv or saltenv == own) and f"{_bare(path)}/".startswith(f"{_bare(url)}/")

@@ -12,8 +12,8 @@ import time
 from collections.abc import Collection
 from dataclasses import dataclass
 
-from salt_ubiq.builds import shared_layers
 from salt_ubiq.builds.answers import keep_answers
+from salt_ubiq.builds.layers import CHECKPOINTS, SHARED
 from salt_ubiq.builds.parent_facts import ParentFacts
 from salt_ubiq.containers.runtime import NAME
 from salt_ubiq.containers.salt import CACHE_NAME
@@ -27,8 +27,9 @@ from salt_ubiq.workspace.slots import AT_WORK, Workspace
 log = logging.getLogger(__name__)
 
 # In this order: an old image keeps the shared layer that it was built on in use.
-KINDS = ("leftovers", "images", "shared", "runtimes", "caches")
-DEFAULT = ("leftovers", "images", "shared", "runtimes")
+KINDS = ("leftovers", "images", "shared", "checkpoints", "runtimes", "caches")
+_LAYERS = {"shared": SHARED, "checkpoints": CHECKPOINTS}
+DEFAULT = ("leftovers", "images", "shared", "checkpoints", "runtimes")
 _DAY = 86400
 
 
@@ -62,6 +63,9 @@ def prune(kept: Kept, kinds: Collection[str], days: float, test: bool) -> dict[s
     shared
         shared layers that no image is built on
 
+    checkpoints
+        those that no image is built on
+
     runtimes
         the volumes of all Salt runtimes but the one that the catalogue asks for
 
@@ -78,12 +82,14 @@ def prune(kept: Kept, kinds: Collection[str], days: float, test: bool) -> dict[s
     oldest = time.time() - days * _DAY
     if "leftovers" in kinds:
         removed["leftovers"] = kept.sessions.remove_leftovers(test)
-    if "images" in kinds or "shared" in kinds:
+    if {"images", *_LAYERS} & {*kinds}:
         images = _prune_images(kept, kinds, oldest, test)
         if "images" in kinds:
             removed["images"] = [each.id for each in images if not each.references]
-        if "shared" in kinds:
-            removed["shared"] = [name for each in images for name in each.references]
+        for kind, repository in _LAYERS.items():
+            if kind in kinds:
+                names = (name for each in images for name in each.references)
+                removed[kind] = [name for name in names if name.startswith(f"{repository}:")]
     if "runtimes" in kinds:
         runtimes = kept.engine.volumes.unused(NAME, oldest)
         removed["runtimes"] = _volumes_without_used(
@@ -124,7 +130,8 @@ def _remove_unused(
     """Remove images, those first that are built on others; return those that can go."""
     engine = kept.engine
     built = kept.recipes.images if "images" in kinds else frozenset()
-    found = unused(engine.images.all(), built, "shared" in kinds, oldest, engine.images.in_use())
+    layers = tuple(f"{_LAYERS[kind]}:" for kind in kinds if kind in _LAYERS)
+    found = unused(engine.images.all(), built, layers, oldest, engine.images.in_use())
     if test:
         return found
     for each in found:
@@ -137,7 +144,7 @@ def _remove_unused(
 def unused(
     images: Collection[ListedImage],
     built: Collection[str],
-    shared: bool,
+    layers: tuple[str, ...],
     oldest: float,
     in_use: Collection[str],
 ) -> list[ListedImage]:
@@ -150,8 +157,8 @@ def unused(
     built
         the IDs of those that were built here: they can go without a name
 
-    shared
-        whether shared layers can go
+    layers
+        what the names of those begin with that can go with their names
 
     oldest
         when: what was made later stays
@@ -166,7 +173,7 @@ def unused(
         for each in images
         if each.created <= oldest
         and each.id not in in_use
-        and ((each.id in built and not each.references) or (shared and _is_layer(each)))
+        and ((each.id in built and not each.references) or _has_only(layers, each))
     ]
     left = {each.id: each for each in images}
     found: list[ListedImage] = []
@@ -180,9 +187,8 @@ def unused(
             del left[each.id]
 
 
-def _is_layer(image: ListedImage) -> bool:
-    prefix = f"{shared_layers.REPOSITORY}:"
-    return bool(image.references) and all(name.startswith(prefix) for name in image.references)
+def _has_only(prefixes: tuple[str, ...], image: ListedImage) -> bool:
+    return bool(image.references) and all(name.startswith(prefixes) for name in image.references)
 
 
 def _volumes_without_used(kept: Kept, names: list[str], test: bool) -> list[str]:

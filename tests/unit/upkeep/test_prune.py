@@ -15,8 +15,8 @@ def image(name, parent="", *references, created=NOW - 100):
     return ListedImage(name, parent, references, created)
 
 
-def pruned(*images, built="abcdef", shared=True, oldest=NOW, in_use=()):
-    return [each.id for each in unused(images, built, shared, oldest, in_use)]
+def pruned(*images, built="abcdef", layers=("salt-ubiq.local/shared:",), oldest=NOW, in_use=()):
+    return [each.id for each in unused(images, built, layers, oldest, in_use)]
 
 
 def test_what_was_built_here_goes_once_it_has_no_name():
@@ -34,8 +34,14 @@ def test_a_shared_layer_goes_wherever_it_was_built():
 
 def test_each_kind_goes_only_where_it_is_asked_for():
     images = image("a"), image("x", "", LAYER)
-    assert pruned(*images, shared=False) == ["a"]
+    assert pruned(*images, layers=()) == ["a"]
     assert pruned(*images, built=()) == ["x"]
+
+
+def test_a_checkpoint_goes_only_where_checkpoints_are_asked_for():
+    images = image("x", "", "salt-ubiq.local/checkpoint:1"), image("y", "", LAYER)
+    assert pruned(*images, layers=("salt-ubiq.local/checkpoint:",)) == ["x"]
+    assert pruned(*images) == ["y"]
 
 
 def test_another_build_of_our_own_with_a_private_name_is_no_layer():
