@@ -24,6 +24,7 @@ from salt_ubiq.errors import CatalogueError
 # No other renderer takes all of them.
 RENDERED = "#!py\ninf, nan = float('inf'), float('nan')\n\n\ndef run():\n    return {}\n"
 LONGEST = 2  # seconds; salt-call has as many more, which it takes for itself
+MOST = 550  # letters of one mistake
 SALT_CALL = (str(Path(sys.executable).parent / "salt-call"), "--local", "--out=json")
 
 
@@ -38,6 +39,7 @@ def in_process(count: int) -> list[str]:
             refused += 1
             longest = max(longest, len(str(exc)))
             wrong += [str(each) for each in exc.problems if not each.path.startswith("ubiq")]
+            wrong += [line for line in str(exc).splitlines() if len(line) > MOST]
         except Exception as exc:  # this is what is looked for
             wrong.append(f"mutant {number}: {exc!r}")
         slowest = max(slowest, time.monotonic() - started)
