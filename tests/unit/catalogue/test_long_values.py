@@ -66,14 +66,14 @@ def catalogues():
 def test_a_message_shows_the_beginning_of_a_long_value_or_key():
     refused, slowest = 0, 0.0
     for catalogue in catalogues():
-        started = time.monotonic()
+        started = time.process_time()
         try:
             parse(catalogue)
         except CatalogueError as exc:
             refused += 1
             assert max(map(len, str(exc).splitlines())) < LONGEST, str(exc)[:2000]
             assert all(problem.path.startswith("ubiq") for problem in exc.problems)
-        slowest = max(slowest, time.monotonic() - started)
+        slowest = max(slowest, time.process_time() - started)
     assert refused > 200
     assert slowest < 2
 
