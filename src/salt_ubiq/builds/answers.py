@@ -42,20 +42,29 @@ class Answers:
     salt
         which Salt, with which modules, gives them
 
+    pillar
+        what is pillar there: functions may read it, so that another one has other answers
+
     clean
         takes secrets out of a text: an answer with one is kept nowhere
     """
 
     def __init__(
-        self, workspace: Workspace, image_id: str, salt: str, clean: Callable[[str], str] = str
+        self,
+        workspace: Workspace,
+        image_id: str,
+        salt: str,
+        pillar: str = "{}",
+        clean: Callable[[str], str] = str,
     ) -> None:
         self._path = _directory(workspace) / f"{references.digits(image_id)}-{salt}.json"
+        self._pillar = hashlib.sha256(pillar.encode()).hexdigest()
         self._clean = clean
         self._secret: dict[str, Any] = {}
 
     def of(self, function: str, args: Any, kwargs: Any, ask: Callable[[], Any]) -> Any:
         """What a function returns there; ``ask`` for what is not known yet."""
-        asked = json.dumps([function, args, kwargs], sort_keys=True, default=str)
+        asked = json.dumps([function, args, kwargs, self._pillar], sort_keys=True, default=str)
         key = hashlib.sha256(asked.encode()).hexdigest()  # arguments may be of pillar
         known = {**self._known(), **self._secret}
         if key not in known:

@@ -64,9 +64,9 @@ class StateTree:
         content = b"".join(path.read_bytes() for path in found)
         return hashlib.sha256(content).hexdigest()[:16] if found else ""
 
-    def server(self, config: Mapping[str, Any] = NOTHING) -> FileServer:
-        """What serves it to a container, and more config of Salt."""
-        return FileServer({**self._opts, **config}, self.extension_modules)
+    def server(self, config: Mapping[str, Any] = NOTHING, pillar: str | None = None) -> FileServer:
+        """What serves it to a container, with more config of Salt, and with pillar if need be."""
+        return FileServer({**self._opts, **config}, self.extension_modules, pillar)
 
     def check(self, service: Service) -> None:
         """

@@ -54,8 +54,8 @@ def workspace(tmp_path):
 
 
 @contextmanager
-def functions(workspace, container, image=ONE, salt="3008", here=HERE, clean=str):
-    with asking(Answers(workspace, image, salt, clean), container.make) as ask:
+def functions(workspace, container, image=ONE, salt="3008", here=HERE, pillar="{}", clean=str):
+    with asking(Answers(workspace, image, salt, pillar, clean), container.make) as ask:
         yield Functions(FUNCTIONS, here, ask)
 
 
@@ -79,7 +79,7 @@ def test_every_other_is_asked_once_in_one_container(workspace, container):
     assert not container.is_there
 
 
-def test_answers_are_remembered_for_the_image_and_the_salt(workspace, container):
+def test_answers_are_remembered_for_the_image_the_salt_and_the_pillar(workspace, container):
     for _ in range(2):
         with functions(workspace, container) as salt:
             assert salt["cmd.run"]("id")["number"] == 1
@@ -88,6 +88,10 @@ def test_answers_are_remembered_for_the_image_and_the_salt(workspace, container)
         assert salt["cmd.run"]("id")["number"] == 2
     with functions(workspace, container, salt="3009") as salt:
         assert salt["cmd.run"]("id")["number"] == 3
+    with functions(workspace, container, pillar='{"a": 1}') as salt:
+        assert salt["cmd.run"]("id")["number"] == 4
+    with functions(workspace, container) as salt:
+        assert salt["cmd.run"]("id")["number"] == 1
 
 
 def test_an_answer_is_the_same_the_first_time_and_later(workspace, container):
