@@ -17,10 +17,12 @@ from pathlib import Path
 from typing import Any
 
 import salt.loader
+from salt.exceptions import CommandExecutionError
 from salt.utils.args import yamlify_arg
 
 from salt_ubiq.catalogue import references
 from salt_ubiq.containers.salt_call import SaltContainer
+from salt_ubiq.errors import CallFailed
 from salt_ubiq.workspace.files import keep_of_images, private_directory, read, write
 from salt_ubiq.workspace.slots import Workspace
 
@@ -189,7 +191,11 @@ def asking(answers: Answers, container: Callable[[], Any]) -> Iterator[Ask]:
                 if not made:
                     made.append(stack.enter_context(container()))
                 given = {key: _as_argument(value) for key, value in kwargs.items()}
-                return made[0].call(function, *map(_as_argument, args), **given)
+                try:
+                    return made[0].call(function, *map(_as_argument, args), **given)
+                except CallFailed as exc:
+                    # Of that, Salt tells the line of the template; of others, a traceback.
+                    raise CommandExecutionError(str(exc)) from None
 
             return answers.of(function, args, kwargs, call)
 
