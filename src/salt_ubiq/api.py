@@ -20,6 +20,7 @@ from salt_ubiq.catalogue import ad_hoc, graph
 from salt_ubiq.catalogue.catalogue import Catalogue
 from salt_ubiq.catalogue.models import KEY, Base, Service
 from salt_ubiq.catalogue.parse import parse
+from salt_ubiq.catalogue.references import mistake_in_reference
 from salt_ubiq.containers import salt_call
 from salt_ubiq.containers.salt import SaltForBuilds
 from salt_ubiq.containers.session import BuildSessions, redactor
@@ -325,6 +326,8 @@ class Api:
             raise UsageError(f"dest has to be an absolute path: '{brief(dest)}' is not")
         declared = self.images.find(name)
         reference = declared.reference if declared else name
+        if mistake := mistake_in_reference(reference):
+            raise UsageError(mistake)
         image = self.engine.images.find(reference)
         if image is None:
             raise EngineError(f"{brief(reference)} is not on the engine: build or pull it first")

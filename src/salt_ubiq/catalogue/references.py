@@ -77,6 +77,11 @@ def mistake_in(base: str, names: Iterable[str]) -> str:
             f"no image '{brief(base)}' in the catalogue{near_matches(base, names)}; "
             f"an image from outside is written with its tag ({brief(base)}:latest)"
         )
-    if len(split(base)[0]) > LONGEST_REPOSITORY or not _REFERENCE.fullmatch(base):
-        return f"'{brief(base)}' is not an image reference such as debian:12"
-    return ""
+    return mistake_in_reference(base)
+
+
+def mistake_in_reference(reference: str) -> str:
+    """Say that no image can have that as its name, or ``""``."""
+    if len(split(reference)[0]) <= LONGEST_REPOSITORY and _REFERENCE.fullmatch(reference):
+        return ""
+    return f"'{brief(reference)}' is not an image reference such as debian:12"

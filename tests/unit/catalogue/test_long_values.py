@@ -153,6 +153,7 @@ def test_an_image_of_a_long_name_from_outside_is_refused():
     ("function", "args", "kwargs", "told"),
     [
         ("plan", ([LONG[0]],), {}, "is not the name of an image"),
+        ("packages", (LONG[0],), {}, "is not an image reference such as debian:12"),
         ("runs", (), {"limit": LONG[0]}, "limit: write how many runs, from 1 on, not aaa"),
         ("runs", (), {"limit": 0}, "limit: write how many runs, from 1 on, not 0"),
         ("build_all", (), {"jobs": LONG[0]}, "jobs: write how many builds at once, from 1 on"),
