@@ -326,12 +326,12 @@ def test_a_registry_that_is_killed_in_a_push_and_started_again_gets_the_whole_im
     def note(line):
         if line.endswith(": Pushing") and not any(each.endswith(": Pushing") for each in lines):
             server.kill()
-        if ("Retrying" in line or "trying again" in line) and not server.runs:
+        if ("sends it again" in line or "trying again" in line) and not server.runs:
             server.start()
         lines.append(line)
 
     pushed = client(server).push(service(), note)
-    assert any("Retrying" in line or "trying again" in line for line in lines)
+    assert any("sends it again" in line or "trying again" in line for line in lines)
     name = f"{TEAM}/{repository}"
     assert server.config_id(name, "latest") == image_id
     assert pushed[0].digest == server.digest(name, "1")

@@ -212,8 +212,8 @@ class Registry:
             digest = _told_digest(message) or digest
             words = [str(message[key]) for key in ("id", "status") if message.get(key)]
             line = ": ".join([reference, *words])
-            if "Retrying in" in line:
-                line = f"{reference}: a layer is not taken ({': '.join(words)})"
+            if "Retrying in" in line:  # it counts the seconds down
+                line = f"{reference}: a layer is not taken ({words[0]}): Docker sends it again"
             if words and line not in told:
                 told.add(line)
                 note(line)
