@@ -8,6 +8,7 @@ with 1 where something else than an error with its place came of one, or it took
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import tempfile
@@ -23,7 +24,9 @@ from salt_ubiq.errors import CatalogueError
 
 # No other renderer takes all of them.
 RENDERED = "#!py\ninf, nan = float('inf'), float('nan')\n\n\ndef run():\n    return {}\n"
-LONGEST = 2  # seconds; salt-call has as many more, which it takes for itself
+LONGEST = 2  # seconds of CPU; salt-call has as many more, which it takes for itself
+HANGS = 60  # seconds
+MOST = 550  # letters of one mistake
 SALT_CALL = (str(Path(sys.executable).parent / "salt-call"), "--local", "--out=json")
 
 
@@ -31,16 +34,17 @@ def in_process(count: int) -> list[str]:
     """What is wrong with how these are read."""
     wrong, refused, slowest, longest = [], 0, 0.0, 0
     for number, mutant in enumerate(mutants(0, count)):
-        started = time.monotonic()
+        started = time.process_time()
         try:
             json.dumps(parse(mutant).to_dict())
         except CatalogueError as exc:
             refused += 1
             longest = max(longest, len(str(exc)))
             wrong += [str(each) for each in exc.problems if not each.path.startswith("ubiq")]
+            wrong += [line for line in str(exc).splitlines() if len(line) > MOST]
         except Exception as exc:  # this is what is looked for
             wrong.append(f"mutant {number}: {exc!r}")
-        slowest = max(slowest, time.monotonic() - started)
+        slowest = max(slowest, time.process_time() - started)
     print(
         f"in process: {count} read, {refused} refused, the slowest in {slowest * 1000:.0f} ms, "
         f"the longest text {longest} letters"
@@ -50,7 +54,7 @@ def in_process(count: int) -> list[str]:
 
 def by_salt_call(count: int) -> list[str]:
     """What is wrong with how salt-call tells of these."""
-    wrong, refused, slowest = [], 0, 0.0
+    wrong, refused, slowest, longest = [], 0, 0.0, 0
     with tempfile.TemporaryDirectory(prefix="mutants-") as name:
         root = Path(name)
         (root / "pillar").mkdir()
@@ -61,15 +65,32 @@ def by_salt_call(count: int) -> list[str]:
         for number, mutant in enumerate(mutants(1, count)):
             pillar = ascii({"ubiq": mutant})
             (root / "pillar" / "all.sls").write_text(RENDERED.format(pillar))
-            started = time.monotonic()
-            done = subprocess.run(command, capture_output=True, text=True, check=False)
-            slowest = max(slowest, time.monotonic() - started)
+            started = _of_children()
+            try:
+                done = subprocess.run(
+                    command, capture_output=True, text=True, check=False, timeout=HANGS
+                )
+            except subprocess.TimeoutExpired:
+                wrong.append(f"mutant {number}: not done after {HANGS} s")
+                continue
+            slowest = max(slowest, _of_children() - started)
             refused += done.returncode != 0
             printed = done.stdout + done.stderr
+            if done.returncode:
+                longest = max(longest, len(printed))
             if "Traceback" in printed or (done.returncode and "ubiq" not in printed):
                 wrong.append(f"mutant {number}: exit status {done.returncode}\n{printed[-2000:]}")
-    print(f"by salt-call: {count} read, {refused} refused, the slowest in {slowest:.1f} s")
+    print(
+        f"by salt-call: {count} read, {refused} refused, the slowest in {slowest:.1f} s, "
+        f"the longest text {longest} letters"
+    )
     return wrong + ([f"{slowest:.1f} s"] if slowest > 2 * LONGEST else [])
+
+
+def _of_children() -> float:
+    """The seconds of CPU that processes have taken that were started here and have ended."""
+    times = os.times()
+    return times.children_user + times.children_system
 
 
 def main(many: str = "5000", few: str = "100") -> None:

@@ -20,6 +20,7 @@ from salt_ubiq.catalogue import ad_hoc, graph
 from salt_ubiq.catalogue.catalogue import Catalogue
 from salt_ubiq.catalogue.models import KEY, Base, Service
 from salt_ubiq.catalogue.parse import parse
+from salt_ubiq.catalogue.references import mistake_in_reference
 from salt_ubiq.containers import salt_call
 from salt_ubiq.containers.salt import SaltForBuilds
 from salt_ubiq.containers.session import BuildSessions, redactor
@@ -33,6 +34,8 @@ from salt_ubiq.errors import (
     EngineError,
     Problem,
     UsageError,
+    brief,
+    joined,
 )
 from salt_ubiq.host import Host
 from salt_ubiq.recipes.store import Recipes
@@ -327,14 +330,18 @@ class Api:
             the absolute path of a file to write them to; that is what is returned then
         """
         if fmt not in packages.FORMATS:
-            raise UsageError(f"no format '{fmt}': there are {' and '.join(packages.FORMATS)}")
+            raise UsageError(
+                f"no format '{brief(fmt)}': there are {' and '.join(packages.FORMATS)}"
+            )
         if dest is not None and not str(dest).startswith("/"):
-            raise UsageError(f"dest has to be an absolute path: '{dest}' is not")
+            raise UsageError(f"dest has to be an absolute path: '{brief(dest)}' is not")
         declared = self.images.find(name)
         reference = declared.reference if declared else name
+        if mistake := mistake_in_reference(reference):
+            raise UsageError(mistake)
         image = self.engine.images.find(reference)
         if image is None:
-            raise EngineError(f"{reference} is not on the engine: build or pull it first")
+            raise EngineError(f"{brief(reference)} is not on the engine: build or pull it first")
         with salt_call.container_of(self._sessions, self._salt, image, reference) as container:
             contents = packages.read(container)
         if fmt == "list":
@@ -353,7 +360,7 @@ class Api:
         """The log of an image's latest build."""
         text = files.read(self._workspace.log_of(name))
         if text is None:
-            raise BuildError(f"no log of '{name}': it was not built on this host")
+            raise BuildError(f"no log of '{brief(name)}': it was not built on this host")
         return text
 
     def runs(self, limit: int) -> list[dict[str, Any]]:
@@ -407,7 +414,7 @@ class Api:
         unknown = [kind for kind in kinds if kind not in prune.KINDS]
         if unknown:
             known = ", ".join(prune.KINDS)
-            raise UsageError(f"no kind {', '.join(unknown)} to prune: there are {known}")
+            raise UsageError(f"no kind {joined(unknown)} to prune: there are {known}")
         runtime = self._salt.runtime
         kept = prune.Kept(
             self.engine,

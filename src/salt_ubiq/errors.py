@@ -11,6 +11,11 @@ import difflib
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
+_SHOWN = 80  # letters of one value
+_LISTED = 300  # letters of several
+_PLACE = 250
+_MISTAKES = 20
+
 
 class UbiqError(Exception):
     """Base of all errors that salt-ubiq raises on purpose."""
@@ -27,17 +32,20 @@ class Problem(NamedTuple):
     message: str
 
     def __str__(self) -> str:
-        return f"{self.path}: {self.message}"
+        return f"{shortened(self.path, _PLACE)}: {self.message}"
 
 
 class CatalogueError(UbiqError):
-    """A declaration is not valid; ``problems`` has every mistake found."""
+    """A declaration is not valid; ``problems`` has every mistake found, the text the first."""
 
     def __init__(self, problems: Sequence[Problem], what: str = "the catalogue") -> None:
         self.problems = tuple(problems)
         count = len(self.problems)
         title = f"{what} has {count} mistake{'s' if count != 1 else ''}:"
-        super().__init__("\n".join([title, *(f"  {problem}" for problem in self.problems)]))
+        lines = [f"  {problem}" for problem in self.problems[:_MISTAKES]]
+        if count > _MISTAKES:
+            lines.append(f"  and {count - _MISTAKES} more")
+        super().__init__("\n".join([title, *lines]))
 
 
 class PillarError(UbiqError):
@@ -51,8 +59,8 @@ class UnknownImage(UbiqError):
         known = sorted(known)
         hint = near_matches(name, known)
         if not hint:
-            hint = f"; it has {', '.join(known)}" if known else "; it is empty (pillar key 'ubiq')"
-        super().__init__(f"no image '{name}' in the catalogue{hint}")
+            hint = f"; it has {joined(known)}" if known else "; it is empty (pillar key 'ubiq')"
+        super().__init__(f"no image '{brief(name)}' in the catalogue{hint}")
 
 
 class WorkspaceError(UbiqError):
@@ -136,9 +144,29 @@ def shortened(text: str, most: int = 2000) -> str:
     return text if len(text) <= most else f"{text[:most]}… ({len(text)} letters)"
 
 
+def brief(value: object) -> str:
+    """A value that a message shows: on one line, and of a long one no more than its beginning."""
+    text = str(value)
+    shown = "".join(sign if sign.isprintable() else ascii(sign)[1:-1] for sign in text[:_SHOWN])
+    return shown if len(text) <= _SHOWN else f"{shown}… ({len(text)} letters)"
+
+
+def joined(values: Sequence[object], between: str = ", ") -> str:
+    """Several of them; of many the first, and how many more there are."""
+    shown: list[str] = []
+    for value in map(brief, values):
+        if shown and len(between.join([*shown, value])) > _LISTED:
+            return f"{between.join(shown)} and {len(values) - len(shown)} more"
+        shown.append(value)
+    return between.join(shown)
+
+
 def near_matches(name: str, known: Iterable[str]) -> str:
     """Return ``" (did you mean 'x' or 'y'?)"``, or an empty string."""
-    matches = difflib.get_close_matches(name, list(known), n=3)
+    if len(name) > _SHOWN:
+        return ""  # nobody has mistyped that, and comparing takes long
+    short = [each for each in known if len(each) <= _SHOWN]
+    matches = difflib.get_close_matches(name, short, n=3)
     if not matches:
         return ""
     return f" (did you mean {' or '.join(repr(match) for match in matches)}?)"

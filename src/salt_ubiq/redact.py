@@ -24,6 +24,8 @@ from salt_ubiq.sensitive import HIDDEN, SHORTEST, looking_secret, secrets
 # A shorter piece of a longer text's base64 is found in others, too.
 _SHORTEST_PIECE = 8
 _LONGEST_QUOTED = 8192
+# Where a message leaves out the rest of a text: what stands before it may be the beginning of one.
+_CUT = "…"
 _LINE_OF_BASE64 = 57  # bytes, in 76 letters
 
 
@@ -91,10 +93,13 @@ class Redactor:
 
     def _lengths_at(self, text: str, start: int) -> Iterator[int]:
         head = text[start : start + SHORTEST]
+        until_cut = text.find(_CUT, start) - start
         for layer in self._layers:
             for spelling in layer.get(head, ()):
                 if text.startswith(spelling, start):
                     yield len(spelling)
+                elif 0 < until_cut < len(spelling) and text.startswith(spelling[:until_cut], start):
+                    yield until_cut
 
 
 @lru_cache(maxsize=20_000)

@@ -5,11 +5,13 @@ from __future__ import annotations
 import re
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 from salt.exceptions import CommandExecutionError
 
 from tests.conftest import BASE, DEBIAN, IMAGES
+from tests.support.mirror import PASSWORD, USERNAME, closed_mirror
 
 
 def declare(host, **base):
@@ -149,16 +151,27 @@ def test_a_context_without_dockerfile_names_the_place(host):
     )
 
 
-def test_a_missing_from_is_bootstrapped_without_a_registry(host, engine, run_in):
+def test_a_missing_from_is_bootstrapped_and_the_password_of_its_mirror_stays_secret(
+    host, engine, run_in
+):
     made = f"{IMAGES}bootstrapped:12"
     host.file("context/Dockerfile", "ARG FROM\nFROM ${FROM}\n")
-    declare(
-        host,
-        buildargs={"FROM": made},
-        bootstrap={"image": made, "suite": "bookworm", "variant": "essential", "include": "hello"},
-    )
-    built = host.call("ubiq_docker.build_base", "test-small")
+    packages = {"suite": "bookworm", "variant": "essential", "include": "hello"}
+    with closed_mirror() as mirror:
+        url = f"http://{USERNAME}:{quote(PASSWORD)}@{mirror.host}/debian"
+        declare(
+            host,
+            buildargs={"FROM": made},
+            bootstrap={"image": made, "mirror": url, **packages},
+        )
+        built = host.call("ubiq_docker.build_base", "test-small")
     assert run_in(built["image"], "hello", "-g", "from packages") == "from packages"
+    sources = run_in(built["image"], "cat", "/etc/apt/sources.list")
+    assert sources == f"deb http://{mirror.host}/debian bookworm main"
+    secret = re.compile(rb"battery(@|%40)staple")
+    assert any(b"mmdebstrap" in arguments for arguments in mirror.seen)
+    assert not [arguments for arguments in mirror.seen if secret.search(arguments)]
+    assert not secret.search(b"".join(engine.get_image(built["image"])))
 
 
 def test_a_failing_bootstrap_says_why(host, engine):

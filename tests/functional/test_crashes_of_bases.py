@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 import signal
+from pathlib import Path
+from threading import Event
 
 import pytest
 
-from tests.conftest import BASE
+from tests.conftest import BASE, IMAGES
 from tests.support.building import building, wait_for_container
 from tests.support.crashes import (
     CMD,
@@ -20,6 +22,8 @@ from tests.support.crashes import (
     see_that_nothing_is_left,
     unused_volumes,
 )
+from tests.support.failing_registry import failing
+from tests.support.waiting import LONGEST
 
 # What a client is stopped at while it builds a base.
 REQUESTS = {
@@ -80,3 +84,31 @@ def test_a_killed_docker_build_leaves_the_old_base(host, engine):
     assert all_ids(engine) - images <= steps
     assert not any("sleep 300" in each["Command"] for each in engine.containers(all=True))
     see_that_nothing_is_left(host, engine, volumes)
+
+
+def test_a_killed_bootstrap_leaves_no_image_and_nothing_of_its_mirrors_password(host, engine):
+    volumes, images, asked = unused_volumes(engine), all_ids(engine), Event()
+    temporary = set(Path("/tmp").iterdir())
+    made = f"{IMAGES}bootstrapped:12"
+    base = {"repository": WEB, "tags": TAGS, "dockerfile": "salt://small"}
+
+    def wait(request):
+        asked.set()
+        request.over.wait()
+
+    host.file("small/Dockerfile", f"FROM {made}\n")
+    with failing(wait) as mirror:
+        url = f"http://team:battery-staple@{mirror}/debian"
+        bootstrap = {"image": made, "suite": "bookworm", "variant": "extract", "mirror": url}
+        host.pillar({"ubiq": {"bases": {"test-small": {**base, "bootstrap": bootstrap}}}})
+        with building(host, "ubiq_docker.build_base", "test-small") as process:
+            assert asked.wait(LONGEST)
+            os.killpg(process.pid, signal.SIGKILL)
+    assert all_ids(engine) == images
+    host.file("small/Dockerfile", f"FROM {BASE}\n")
+    host.pillar({"ubiq": {"bases": {"test-small": base}}})
+    host.call("ubiq_docker.build_base", "test-small")
+    see_that_nothing_is_left(host, engine, volumes)
+    assert set(Path("/tmp").glob("mmdebstrap*")) - temporary == set()
+    files = (path for path in host.cachedir.rglob("*") if path.is_file())
+    assert not [path for path in files if b"battery-staple" in path.read_bytes()]

@@ -10,14 +10,13 @@ import os
 import signal
 import socket
 import tarfile
+import time
 import traceback
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from ipaddress import ip_network
 from multiprocessing import get_context
 from pathlib import Path
-from threading import Thread
 
 import docker.errors
 import pytest
@@ -29,10 +28,21 @@ from salt_ubiq.registry.client import Registry
 from salt_ubiq.registry.logins import credentials
 from salt_ubiq.workspace.slots import Workspace
 from tests.conftest import DEBIAN, IMAGES
+from tests.support.failing_registry import (
+    at_manifests,
+    cut_off,
+    endless,
+    failing,
+    in_a_circle,
+    with_manifest,
+    with_token,
+    without_farewell,
+)
 from tests.support.registry_server import PASSWORD, USERNAME, RegistryServer
 from tests.support.second_engine import second_engine, why_not
 
 WRONG = "battery staple"
+AGAIN = "2 attempts failed: see whether it runs and can be reached"
 TEAM = "team"
 
 
@@ -316,12 +326,12 @@ def test_a_registry_that_is_killed_in_a_push_and_started_again_gets_the_whole_im
     def note(line):
         if line.endswith(": Pushing") and not any(each.endswith(": Pushing") for each in lines):
             server.kill()
-        if ("Retrying" in line or "trying again" in line) and not server.runs:
+        if ("sends it again" in line or "trying again" in line) and not server.runs:
             server.start()
         lines.append(line)
 
     pushed = client(server).push(service(), note)
-    assert any("Retrying" in line or "trying again" in line for line in lines)
+    assert any("sends it again" in line or "trying again" in line for line in lines)
     name = f"{TEAM}/{repository}"
     assert server.config_id(name, "latest") == image_id
     assert pushed[0].digest == server.digest(name, "1")
@@ -358,66 +368,79 @@ def test_a_registry_that_is_down_is_given_up(client_of, engine, service, make):
     assert names_of(engine, image_id) == set(declared.references)
 
 
-@contextmanager
-def answering(status, body, kind="application/json"):
-    """A server that answers everything so; yields its host."""
+HTML = "<html><body>Welcome</body></html>"
+FAILURES = {
+    "401 without a challenge": (lambda ask: ask.error(401, "UNAUTHORIZED"), "it wants a login"),
+    "401 that can't be read": (lambda ask: ask.challenge("Bearer realm="), "see what runs at"),
+    "401 of another scheme": (lambda ask: ask.challenge("Negotiate"), "it wants a login"),
+    "tokens that nobody gives": (lambda ask: ask.wants_token("127.0.0.1:1"), AGAIN),
+    "tokens of a service that fails": (with_token(lambda ask: ask.answer(500)), AGAIN),
+    "tokens in HTML": (with_token(lambda ask: ask.answer(200, HTML)), "see what runs at"),
+    "no token in the answer": (with_token(lambda ask: ask.answer(200, "{}")), "see what runs at"),
+    "403": (lambda ask: ask.error(403, "DENIED", "no"), "denied: no; it wants a login"),
+    "404 for a push": (lambda ask: ask.error(404, "NAME_UNKNOWN"), "name unknown"),
+    "404 in HTML": (lambda ask: ask.answer(404, HTML, "text/html"), "see what runs at"),
+    "429": (lambda ask: ask.error(429, "TOOMANYREQUESTS", Retry_After="3600"), AGAIN),
+    "500": (lambda ask: ask.error(500, "UNKNOWN", "unknown error"), AGAIN),
+    "502": (lambda ask: ask.answer(502, HTML, "text/html"), AGAIN),
+    "503": (lambda ask: ask.error(503, "UNAVAILABLE"), AGAIN),
+    "504": (lambda ask: ask.answer(504, HTML, "text/html"), AGAIN),
+    "507": (lambda ask: ask.error(507, "UNKNOWN"), "it has no space left: remove images there"),
+    "no answer": (without_farewell, AGAIN),
+    "an answer that is cut off": (at_manifests(cut_off), AGAIN),
+    "HTML for JSON": (lambda ask: ask.answer(200, HTML, "text/html"), "see what runs at"),
+    "JSON that is cut off": (with_manifest('{"schemaVersion": 2,'), "see what runs at"),
+    "another kind of content": (with_manifest("{}", "text/plain"), "see what runs at"),
+    "a digest that is none": (with_manifest("{}", digest="none"), "see what runs at"),
+    "a circle": (in_a_circle, "see what runs at"),
+}
 
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self):
-            self.send_response(status)
-            self.send_header("Content-Type", kind)
-            self.end_headers()
-            if self.command != "HEAD":
-                self.wfile.write(body.encode())
 
-        do_HEAD = do_POST = do_GET
-
-        def log_message(self, *_):
-            pass
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        Thread(target=server.serve_forever, daemon=True).start()
-        yield f"127.0.0.1:{server.server_port}"
-        server.shutdown()
-
-
-def errors(code, message):
-    return json.dumps({"errors": [{"code": code, "message": message}]})
+@pytest.mark.parametrize("kind", FAILURES)
+def test_a_failing_registry_is_told_of_in_one_line_and_asked_again_where_that_may_help(
+    client_of, service, repository, image_id, kind
+):
+    fail, told = FAILURES[kind]
+    lines, started = [], time.monotonic()
+    with failing(fail) as host, pytest.raises(RegistryError) as caught:
+        client_of(host, attempts=2, first_delay=0.05).push(service(), lines.append)
+    message = str(caught.value)
+    assert message.startswith(f"registry {host}: ")
+    assert f"{host}/{TEAM}/{repository}:1" in message
+    assert told in message
+    assert "\n" not in message
+    assert len(message) < 500
+    assert len([line for line in lines if "trying again" in line]) == (told == AGAIN)
+    assert time.monotonic() - started < 10
 
 
-@pytest.mark.parametrize(
-    ("status", "body", "kind"),
-    [
-        (500, errors("UNKNOWN", "unknown error"), "application/json"),
-        (503, errors("UNAVAILABLE", "service unavailable"), "application/json"),
-        (502, "<html>Bad Gateway</html>", "text/html"),
-        (429, errors("TOOMANYREQUESTS", "slow down"), "application/json"),
-    ],
-)
-def test_a_failure_of_the_registry_is_tried_again(client_of, service, image_id, status, body, kind):
+def test_a_registry_whose_answer_does_not_end_is_given_up(workspace, service, image_id):
+    engine, lines = Engine(), []
+    engine.client.timeout = 1
+    told = pytest.raises(RegistryError, match=r"its registry has not answered in 1 s$")
+    with failing(at_manifests(endless)) as host, told:
+        Registry(engine, workspace, f"{host}/{TEAM}").push(service(), lines.append)
+    assert lines == []
+
+
+def test_a_registry_whose_name_nobody_knows_is_told_of(client_of, service, image_id):
     lines = []
-    failing = pytest.raises(RegistryError, match="3 attempts failed")
-    with answering(status, body, kind) as host, failing:
-        client_of(host, attempts=3, first_delay=0.05).push(service(), lines.append)
-    assert len(lines) == 2
+    with pytest.raises(RegistryError, match=AGAIN) as caught:
+        client_of("registry.invalid", attempts=2, first_delay=0.05).push(service(), lines.append)
+    assert str(caught.value).startswith("registry registry.invalid: ")
 
 
-def test_a_missing_permission_is_not_tried_again(client_of, service, image_id):
-    lines, said = [], errors("DENIED", f"{USERNAME} with '{PASSWORD}' may not do this")
-    with answering(403, said) as host, pytest.raises(AccessDenied) as caught:
-        client_of(host, {host: login()}).push(service(), lines.append)
+def test_what_a_registry_says_of_a_missing_permission_tells_no_password(
+    client_of, service, image_id
+):
+    def fail(ask):
+        ask.error(403, "DENIED", f"{USERNAME} with '{PASSWORD}' may not do this")
+
+    with failing(fail) as host, pytest.raises(AccessDenied) as caught:
+        client_of(host, {host: login()}).push(service())
     assert "what that user may do there" in str(caught.value)
     assert f"{USERNAME} with '******'" in str(caught.value)
     assert PASSWORD not in "".join(traceback.format_exception(caught.value))
-    assert lines == []
-
-
-def test_a_registry_without_space_is_not_tried_again(client_of, service, image_id):
-    lines, full = [], errors("UNKNOWN", "unknown error")
-    told = pytest.raises(RegistryError, match="it has no space left: remove images there")
-    with answering(507, full) as host, told:
-        client_of(host).push(service(), lines.append)
-    assert lines == []
 
 
 def test_what_was_pushed_can_be_pulled(closed, client, engine, service, image_id):

@@ -170,7 +170,8 @@ def everywhere(host, engine, tmp_path, monkeypatch, caplog):
     )
     host.opts["__role"] = "minion"
     host.file("web.sls", STATES)
-    host.file("other.sls", "/srv/other:\n  file.managed\n")
+    host.file("_modules/asked.py", "def sees():\n    return sorted(__pillar__)\n")
+    host.file("other.sls", "/srv/{{ salt['asked.sees']()[0] }}:\n  file.managed\n")
     everywhere.declare()
     return everywhere
 

@@ -112,7 +112,9 @@ def test_what_two_begin_with_is_built_once_and_the_images_are_the_same_as_withou
     (layer,) = shared_layers(engine)
     assert shared_layers(engine) == {layer: "begin on test-base"}
     logs = [Path(result["log"]).read_text() for result in results.values()]
-    assert sorted(log.count("the layer of begin, which several services share:") for log in logs) == [0, 1]
+    assert sorted(
+        log.count("the layer of begin, which several services share:") for log in logs
+    ) == [0, 1]
     base = engine.inspect_image(BASE)["Id"]
     for result in results.values():
         assert engine.inspect_image(result["id"])["Parent"] == layer

@@ -115,6 +115,7 @@ def test_what_an_sls_asks_the_image_answers(look):
         "home: /usr/games",
         "codename: bookworm",
         "own: ASKED!",
+        "own, of pillar: two",
         "grain: round round",
         "config: vanilla",
         "words: two 8080 deep-of-debian",

@@ -48,7 +48,7 @@ def mutants(seed: int, count: int) -> Iterator[Any]:
 
 
 def _change(mutant: dict[str, Any], chance: random.Random) -> None:
-    parent, key = chance.choice(list(_places(mutant)))
+    parent, key = chance.choice(list(places(mutant)))
     what = chance.choice(("value", "value", "value", "remove", "key", "copy"))
     if what == "value" or parent is mutant:
         parent[key] = deepcopy(chance.choice(VALUES))
@@ -62,10 +62,10 @@ def _change(mutant: dict[str, Any], chance: random.Random) -> None:
         parent[chance.choice(KEYS)] = deepcopy(parent[key])
 
 
-def _places(value: Any) -> Iterator[tuple[Any, Any]]:
+def places(value: Any) -> Iterator[tuple[Any, Any]]:
     """Every container in a value, with each of its keys."""
     keys = list(value) if isinstance(value, dict) else range(len(value))
     for key in keys:
         yield value, key
         if isinstance(value[key], dict | list):
-            yield from _places(value[key])
+            yield from places(value[key])

@@ -226,6 +226,14 @@ def test_mistakes_in_the_catalogue_tell_none():
     assert "https://user:******@" in str(caught.value.problems)
 
 
+def test_nor_do_those_whose_value_is_too_long_for_a_message():
+    bad = {"repository": f"https://user:{SECRET * 10}@registry/web"}
+    with pytest.raises(CatalogueError) as caught:
+        images({"ubiq": {"services": {"web": {**WEB, **bad}}}})
+    assert "'https://user:******… (" in str(caught.value)
+    assert SECRET[:6] not in str(caught.value)
+
+
 def test_pillar_that_does_not_render_tells_none():
     pillar = {"db": {"password": SECRET}, "_errors": [f"could not render {SECRET}"]}
     with pytest.raises(PillarError, match=r"could not render \*{6}"):

@@ -13,6 +13,7 @@ import pytest
 import yaml
 from salt.utils.yamlencoding import yaml_dquote
 
+from salt_ubiq.errors import brief, shortened
 from salt_ubiq.redact import Redactor
 
 HIDDEN = "******"
@@ -176,3 +177,12 @@ def test_a_thousand_secrets_cost_little():
     assert redact(text) == text
     assert made < 5
     assert time.process_time() - started < 1
+
+
+@pytest.mark.parametrize("quote", [str, urllib.parse.quote_plus])
+def test_the_beginning_of_a_secret_that_a_message_cuts_off_is_hidden(quote):
+    secret = "k7/Qx9 Wd2-" * 30
+    redact, whole = Redactor({"password": secret}), f"amqp://user:{quote(secret)}@host"
+    for text in (brief(whole), shortened(whole, 40)):
+        assert redact(text) == f"amqp://user:{HIDDEN}{text[text.index('…') :]}"
+    assert redact("k7/Qx… is no more than it says") == f"{HIDDEN}… is no more than it says"

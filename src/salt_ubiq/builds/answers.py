@@ -17,10 +17,12 @@ from pathlib import Path
 from typing import Any
 
 import salt.loader
+from salt.exceptions import CommandExecutionError
 from salt.utils.args import yamlify_arg
 
 from salt_ubiq.catalogue import references
 from salt_ubiq.containers.salt_call import SaltContainer
+from salt_ubiq.errors import CallFailed
 from salt_ubiq.workspace.files import keep_of_images, private_directory, read, write
 from salt_ubiq.workspace.slots import Workspace
 
@@ -42,20 +44,29 @@ class Answers:
     salt
         which Salt, with which modules, gives them
 
+    pillar
+        what is pillar there: functions may read it, so that another one has other answers
+
     clean
         takes secrets out of a text: an answer with one is kept nowhere
     """
 
     def __init__(
-        self, workspace: Workspace, image_id: str, salt: str, clean: Callable[[str], str] = str
+        self,
+        workspace: Workspace,
+        image_id: str,
+        salt: str,
+        pillar: str = "{}",
+        clean: Callable[[str], str] = str,
     ) -> None:
         self._path = _directory(workspace) / f"{references.digits(image_id)}-{salt}.json"
+        self._pillar = hashlib.sha256(pillar.encode()).hexdigest()
         self._clean = clean
         self._secret: dict[str, Any] = {}
 
     def of(self, function: str, args: Any, kwargs: Any, ask: Callable[[], Any]) -> Any:
         """What a function returns there; ``ask`` for what is not known yet."""
-        asked = json.dumps([function, args, kwargs], sort_keys=True, default=str)
+        asked = json.dumps([function, args, kwargs, self._pillar], sort_keys=True, default=str)
         key = hashlib.sha256(asked.encode()).hexdigest()  # arguments may be of pillar
         known = {**self._known(), **self._secret}
         if key not in known:
@@ -180,7 +191,11 @@ def asking(answers: Answers, container: Callable[[], Any]) -> Iterator[Ask]:
                 if not made:
                     made.append(stack.enter_context(container()))
                 given = {key: _as_argument(value) for key, value in kwargs.items()}
-                return made[0].call(function, *map(_as_argument, args), **given)
+                try:
+                    return made[0].call(function, *map(_as_argument, args), **given)
+                except CallFailed as exc:
+                    # Of that, Salt tells the line of the template; of others, a traceback.
+                    raise CommandExecutionError(str(exc)) from None
 
             return answers.of(function, args, kwargs, call)
 

@@ -9,7 +9,7 @@ import importlib.metadata
 import json
 import logging
 from collections.abc import Callable, Collection, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from pathlib import Path
@@ -19,7 +19,7 @@ from packaging.specifiers import SpecifierSet
 
 from salt_ubiq import sensitive
 from salt_ubiq.builds import service_pillar
-from salt_ubiq.builds.answers import HERE, Answers, answering, asking
+from salt_ubiq.builds.answers import HERE, Answers, Ask, answering, asking
 from salt_ubiq.builds.image_config import image_config
 from salt_ubiq.builds.parent_facts import Facts, ParentFacts
 from salt_ubiq.builds.residue import Residue, swept
@@ -265,10 +265,7 @@ class ServiceBuild:
         values = service_pillar.of_service(self._service, minions, self._pillar_keys)
         with (
             service_pillar.root(values, session.slot) as opts,
-            asking(
-                Answers(session.workspace, self._parent.id, self._answering, session.clean),
-                self._questioned,
-            ) as ask,
+            self._asking(json.dumps(values)) as ask,
             answering(self._here, ask) as asked,
         ):
             # Nothing of this host's own: it is not what the states are for.
@@ -280,12 +277,20 @@ class ServiceBuild:
         questions = self._session.questions
         return (HERE | frozenset(questions.here)) - frozenset(questions.image)
 
+    def _asking(self, pillar: str) -> AbstractContextManager[Ask]:
+        """What asks the parent what the states want to know while they render."""
+        session = self._session
+        known = Answers(
+            session.workspace, self._parent.id, self._answering, pillar, clean=session.clean
+        )
+        return asking(known, partial(self._questioned, pillar))
+
     @contextmanager
-    def _questioned(self) -> Iterator[SaltContainer]:
+    def _questioned(self, pillar: str) -> Iterator[SaltContainer]:
         """A container of the parent that answers what the states ask while they render."""
         self._prepare()
         log.info("%s: asking %s what its states want to know", self.name, self._service.base)
-        listener = self._listener(self._state_returns(lambda _: None), self._server())
+        listener = self._listener(self._state_returns(lambda _: None), self._server(pillar))
         with salt_call.container(
             self._parent,
             self._service.base,
@@ -394,10 +399,10 @@ class ServiceBuild:
             **build,
         }
 
-    def _server(self) -> FileServer:
+    def _server(self, pillar: str | None = None) -> FileServer:
         service = self._service
         config = {"ubiq_services": service.services, "ubiq_certificates": service.certificates}
-        return self._tree.server(config)
+        return self._tree.server(config, pillar)
 
     @cached_property
     def _tree(self) -> StateTree:

@@ -13,7 +13,7 @@ from salt_ubiq.catalogue.catalogue import Catalogue
 from salt_ubiq.catalogue.messages import translated
 from salt_ubiq.catalogue.models import Base, Service
 from salt_ubiq.catalogue.references import mistake_in
-from salt_ubiq.errors import BuildError, CatalogueError, Problem, UnknownImage
+from salt_ubiq.errors import BuildError, CatalogueError, Problem, UnknownImage, brief, joined
 
 
 def service(images: Catalogue, name: str, given: Mapping[str, Any]) -> Service:
@@ -32,7 +32,7 @@ def service(images: Catalogue, name: str, given: Mapping[str, Any]) -> Service:
     build = {key: value for key, value in given.items() if key not in known and key != "build"}
     found = images.find(name)
     if isinstance(found, Base):
-        raise BuildError(f"'{name}' is a base: use ubiq_docker.build_base")
+        raise BuildError(f"'{brief(name)}' is a base: use ubiq_docker.build_base")
     said = given.get("build", {})
     if isinstance(said, Mapping):
         build = {**said, **build}
@@ -56,15 +56,15 @@ def _checked(images: Catalogue, image: Service) -> Service:
         message = mistake_in(image.base, [each.name for each in images])
         problems += [Problem(image.where("base"), message)] if message else []
     if problems:
-        raise CatalogueError(problems, f"the build of {image.name}")
+        raise CatalogueError(problems, f"the build of {brief(image.name)}")
     return image
 
 
 def _only_base(images: Catalogue, name: str) -> Base:
     if len(images.bases) != 1:
-        names = ", ".join(base.name for base in images.bases)
+        names = joined([base.name for base in images.bases])
         known = f"one of {names}, or " if names else ""
-        raise BuildError(f"{name}: base: say what to build from: {known}an image reference")
+        raise BuildError(f"{brief(name)}: base: say what to build from: {known}an image reference")
     return images.bases[0]
 
 
@@ -79,7 +79,9 @@ def ad_hoc(repository: str, **declaration: Any) -> Service:
             {"name": repository, "path": "", "repository": repository, **declaration}
         )
     except ValidationError as exc:
-        raise CatalogueError(translated(exc, "", Service), f"the build of {repository}") from None
+        raise CatalogueError(
+            translated(exc, "", Service), f"the build of {brief(repository)}"
+        ) from None
 
 
 def changed(service: Service, **declaration: Any) -> Service:

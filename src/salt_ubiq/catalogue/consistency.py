@@ -15,7 +15,7 @@ from salt_ubiq.catalogue import graph
 from salt_ubiq.catalogue.fields import listed
 from salt_ubiq.catalogue.models import Base, Service
 from salt_ubiq.catalogue.references import mistake_in, names_host, tagged
-from salt_ubiq.errors import Problem
+from salt_ubiq.errors import Problem, brief, joined
 
 NAME = re.compile(r"[a-z0-9][a-z0-9._-]*")
 _LONGEST_NAME = 128  # files are named after it
@@ -59,7 +59,9 @@ def problems_between(declared: Mapping[str, Outline]) -> list[Problem]:
         for reference in outline.references:
             owner = owners.setdefault(reference, name)
             if owner != name:
-                problems.append(Problem(outline.path, f"{reference} is also {owner}'s"))
+                problems.append(
+                    Problem(outline.path, f"{brief(reference)} is also {brief(owner)}'s")
+                )
     edges = {
         name: [
             outline.base
@@ -71,7 +73,7 @@ def problems_between(declared: Mapping[str, Outline]) -> list[Problem]:
     }
     cycle = graph.cycle(edges)
     if cycle:
-        message = f"built from itself: {' -> '.join(cycle)}"
+        message = f"built from itself: {joined(cycle, ' -> ')}"
         problems.append(Problem(f"{declared[cycle[0]].path}:base", message))
     return problems
 
@@ -95,7 +97,9 @@ def problems_of_names(
                 owner = kept.setdefault(reference, image)
                 owner = None if owner is image else owner
             if owner is not None and (only is None or only is image or only is owner):
-                place = Problem(image.where(key), _MADE[key].format(reference, owner.name))
+                place = Problem(
+                    image.where(key), _MADE[key].format(brief(reference), brief(owner.name))
+                )
                 problems.append(place)
     return problems
 

@@ -16,11 +16,10 @@ import docker.types
 from pydantic import AfterValidator, BeforeValidator, Field
 from saltext.dockermod.utils.dockermod.translate.container import ALIASES
 
-from salt_ubiq.catalogue.references import OUR_HOST, REPOSITORY, TAG
-from salt_ubiq.errors import near_matches
+from salt_ubiq.catalogue.references import LONGEST_REPOSITORY, OUR_HOST, REPOSITORY, TAG
+from salt_ubiq.errors import brief, joined, near_matches
 
 MOST_RETRIES = 1000
-_LONGEST_REPOSITORY = 255
 _LONGEST = 365 * 24 * 3600  # seconds
 
 # Arguments of docker.sls_build and docker.create that a build sets itself, under all of
@@ -73,13 +72,13 @@ def _command(value: object) -> object:
 
 
 def _repository(value: str) -> str:
-    if len(value) > _LONGEST_REPOSITORY:
-        raise ValueError(f"Docker refuses a repository of more than {_LONGEST_REPOSITORY} letters")
+    if len(value) > LONGEST_REPOSITORY:
+        raise ValueError(f"Docker refuses a repository of more than {LONGEST_REPOSITORY} letters")
     if value.partition("/")[0] == OUR_HOST:
         raise ValueError(f"{OUR_HOST} is where builds keep images of their own: take another host")
     if not REPOSITORY.fullmatch(value):
         raise ValueError(
-            f"Docker refuses '{value}' as a repository: lower-case letters, digits and "
+            f"Docker refuses '{brief(value)}' as a repository: lower-case letters, digits and "
             "single . _ - between them, parts separated by /, no tag"
         )
     return value
@@ -88,7 +87,7 @@ def _repository(value: str) -> str:
 def _tag(value: str) -> str:
     if not TAG.fullmatch(value):
         raise ValueError(
-            f"Docker refuses '{value}' as a tag: letters, digits, _ . -, at most 128, "
+            f"Docker refuses '{brief(value)}' as a tag: letters, digits, _ . -, at most 128, "
             "not starting with . or -"
         )
     return value
@@ -97,31 +96,31 @@ def _tag(value: str) -> str:
 def _port(value: str) -> str:
     match = re.fullmatch(r"(\d+)(?:/(tcp|udp|sctp))?", value)
     if not match or not 0 < int(match[1]) < 65536:
-        raise ValueError(f"'{value}' is not a port: write 80, 80/tcp or 53/udp")
+        raise ValueError(f"'{brief(value)}' is not a port: write 80, 80/tcp or 53/udp")
     return f"{match[1]}/{match[2] or 'tcp'}"
 
 
 def _salt_url(value: str) -> str:
     if not value.startswith("salt://"):
-        raise ValueError(f"'{value}' is not a salt:// URL")
+        raise ValueError(f"'{brief(value)}' is not a salt:// URL")
     return value
 
 
 def context(value: str) -> str:
     if not value.startswith(("salt://", "/")):
-        raise ValueError(f"'{value}' is neither a salt:// URL nor an absolute directory")
+        raise ValueError(f"'{brief(value)}' is neither a salt:// URL nor an absolute directory")
     return value
 
 
 def url_path(value: str) -> str:
     if not value.startswith("/"):
-        raise ValueError(f"'{value}' is not the path of a URL: it starts with /")
+        raise ValueError(f"'{brief(value)}' is not the path of a URL: it starts with /")
     return value
 
 
 def _absolute(value: str) -> str:
     if not PurePosixPath(value).is_absolute():
-        raise ValueError(f"'{value}' is not an absolute path")
+        raise ValueError(f"'{brief(value)}' is not an absolute path")
     return value
 
 
@@ -140,21 +139,21 @@ def _variable(value: str) -> str:
 def known_signal(value: str) -> str:
     name = value.upper().removeprefix("SIG")
     if not (name in _SIGNALS or (name.isdecimal() and 0 < int(name) <= signal.SIGRTMAX)):
-        raise ValueError(f"'{value}' is not a signal: write one as SIGTERM, or its number")
+        raise ValueError(f"'{brief(value)}' is not a signal: write one as SIGTERM, or its number")
     return value
 
 
 def build_arguments(value: dict[str, Any]) -> dict[str, Any]:
     taken = sorted(_RESERVED & value.keys())
     if taken:
-        raise ValueError(f"{', '.join(taken)}: set by the build itself, remove it")
+        raise ValueError(f"{joined(taken)}: set by the build itself, remove it")
     if "env" in value:
         raise ValueError("env: write environment, a mapping, which is given to the states")
     if not isinstance(value.get("environment", {}), Mapping):
         raise ValueError("environment: write a mapping of names to values")
     for key in value:
         if key not in _BUILD_ARGUMENTS:
-            raise ValueError(f"{key}: {_unknown_argument(key)}")
+            raise ValueError(f"{brief(key)}: {_unknown_argument(key)}")
     return value
 
 

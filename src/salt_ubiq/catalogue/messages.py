@@ -16,12 +16,14 @@ from salt_ubiq.catalogue.models import (
     HttpAnswer,
     ImageConfig,
 )
-from salt_ubiq.errors import Problem, near_matches
+from salt_ubiq.errors import Problem, brief, near_matches
 
 
 def unknown_keys(found: Iterable[str], known: Iterable[str], path: str) -> list[Problem]:
     return [
-        Problem(f"{path}:{key}", _unknown_key(str(key), known)) for key in found if key not in known
+        Problem(f"{path}:{brief(key)}", _unknown_key(str(key), known))
+        for key in found
+        if key not in known
     ]
 
 
@@ -55,7 +57,7 @@ def translated(exc: ValidationError, path: str, model: type[BaseModel]) -> list[
             message = f"write a number {bound} {error['ctx'][limit]:g}"
         elif error["type"] in _WANTED:
             message = f"write {_WANTED[error['type']]}, not {kind(error['input'])}"
-        problems.append(Problem(":".join(filter(None, [path, *map(str, where)])), message))
+        problems.append(Problem(":".join(filter(None, [path, *map(brief, where)])), message))
     return problems
 
 

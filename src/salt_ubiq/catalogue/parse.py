@@ -18,7 +18,7 @@ from salt_ubiq.catalogue.fields import Names
 from salt_ubiq.catalogue.messages import kind, translated, unknown_keys
 from salt_ubiq.catalogue.models import IDENTITY, KEY, Base, Questions, Runtime, Service, Settings
 from salt_ubiq.catalogue.references import PREFIX
-from salt_ubiq.errors import CatalogueError, Problem
+from salt_ubiq.errors import CatalogueError, Problem, brief
 
 _SHORTEST_KEY = 16
 _SETTINGS = tuple(each.name for each in fields(Settings))
@@ -63,7 +63,7 @@ def parse(data: object) -> Catalogue:
     declared: dict[str, Outline] = {}
     for section, model in _MODELS.items():
         for name, body in _section(data, section, problems).items():
-            path = f"{KEY}:{section}:{name}"
+            path = f"{KEY}:{section}:{brief(name)}"
             if not isinstance(body, Mapping):
                 problems.append(Problem(path, f"write a mapping, not {kind(body)}"))
                 continue
@@ -129,7 +129,7 @@ def _pillar_keys(
         try:
             keys[mod] = _NAMES.validate_python(names)
         except ValidationError as exc:
-            problems += translated(exc, f"{KEY}:pillar_keys:{mod}", Service)
+            problems += translated(exc, f"{KEY}:pillar_keys:{brief(mod)}", Service)
     return keys
 
 
@@ -141,7 +141,9 @@ def _secrets(declared: Any, problems: list[Problem]) -> tuple[str, ...]:
         return ()
     for number, path in enumerate(paths):
         if not all(path.split(":")):
-            message = f"'{path}' is not a path into pillar: write app:dsn, with : between keys"
+            message = (
+                f"'{brief(path)}' is not a path into pillar: write app:dsn, with : between keys"
+            )
             problems.append(Problem(f"{KEY}:secrets:{number}", message))
     return paths
 
@@ -163,7 +165,7 @@ def _broken_texts(value: object, path: str) -> Iterator[Problem]:
         yield Problem(path, "has half a character (a lone surrogate)")
     if isinstance(value, Mapping):
         for key, below in value.items():
-            place = f"{path}:{str(key).encode(errors='backslashreplace').decode()}"
+            place = f"{path}:{brief(key)}"
             yield from _broken_texts(below, place)
             if isinstance(key, str) and not _is_whole(key):
                 yield Problem(place, "the key has half a character (a lone surrogate)")

@@ -7,7 +7,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-from salt_ubiq.errors import near_matches
+from salt_ubiq.errors import brief, near_matches
 
 OUR_HOST = "salt-ubiq.local"
 """Where builds have images that have no tag of their own yet, shared layers and the like."""
@@ -19,6 +19,7 @@ _HOST = rf"(?:{_LABEL}(?:\.{_LABEL})+|localhost|{_LABEL}(?=:))(?::[0-9]+)?"
 _COMPONENT = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
 REPOSITORY = re.compile(rf"(?:{_HOST}/)?{_COMPONENT}(?:/{_COMPONENT})*")
 PREFIX = re.compile(rf"{_HOST}(?:/{_COMPONENT})*")
+LONGEST_REPOSITORY = 255
 TAG = re.compile(r"\w[\w.-]{0,127}", re.ASCII)
 _REFERENCE = re.compile(
     rf"sha256:[0-9a-f]{{64}}|{REPOSITORY.pattern}(?::{TAG.pattern})?(?:@sha256:[0-9a-f]{{64}})?",
@@ -73,9 +74,14 @@ def mistake_in(base: str, names: Iterable[str]) -> str:
     """Say what is wrong with a ``base`` that no image has as its name, or ``""``."""
     if not any(sign in base for sign in ":/@"):
         return (
-            f"no image '{base}' in the catalogue{near_matches(base, names)}; "
-            f"an image from outside is written with its tag ({base}:latest)"
+            f"no image '{brief(base)}' in the catalogue{near_matches(base, names)}; "
+            f"an image from outside is written with its tag ({brief(base)}:latest)"
         )
-    if not _REFERENCE.fullmatch(base):
-        return f"'{base}' is not an image reference such as debian:12"
-    return ""
+    return mistake_in_reference(base)
+
+
+def mistake_in_reference(reference: str) -> str:
+    """Say that no image can have that as its name, or ``""``."""
+    if len(split(reference)[0]) <= LONGEST_REPOSITORY and _REFERENCE.fullmatch(reference):
+        return ""
+    return f"'{brief(reference)}' is not an image reference such as debian:12"

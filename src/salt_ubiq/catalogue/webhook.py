@@ -11,9 +11,7 @@ from typing import Annotated
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from salt_ubiq.catalogue.consistency import NAME
-from salt_ubiq.errors import CatalogueError, Problem
-
-_SHOWN = 80
+from salt_ubiq.errors import CatalogueError, Problem, brief
 
 
 def _exact_name(value: str) -> str:
@@ -48,9 +46,9 @@ def parse(data: object) -> Order:
 
 def _problem(where: tuple[int | str, ...], kind: str, message: str) -> Problem:
     if kind == "extra_forbidden":
-        # Somebody else's text, that goes to the log: in quotes, and not all of it.
+        # Somebody else's text, that goes to the log.
         return Problem(
-            f"{where[0]!r:.{_SHOWN}}", f"unknown key; there are {', '.join(Order.model_fields)}"
+            f"'{brief(where[0])}'", f"unknown key; there are {', '.join(Order.model_fields)}"
         )
     if not where:
         message = "write a mapping, as JSON"

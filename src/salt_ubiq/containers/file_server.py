@@ -53,11 +53,20 @@ class FileServer:
 
     modules
         the directory with the tree's extension modules, ``None`` where it has none
+
+    pillar
+        what is pillar there, in JSON; ``None`` where it comes another way, as that of states does
     """
 
-    def __init__(self, opts: Mapping[str, Any], modules: Path | None = None) -> None:
+    def __init__(
+        self,
+        opts: Mapping[str, Any],
+        modules: Path | None = None,
+        pillar: str | None = None,
+    ) -> None:
         self._opts = dict(opts)
         self._modules = modules
+        self._pillar = pillar
         self._client: Any = None
         self._asked: set[str] = set()
 
@@ -91,6 +100,7 @@ class FileServer:
                 "ours": _OURS,
                 "certificates": self._certificates(),
                 "config": self._config(),
+                "pillar": self._pillar,
             }
         by_state, saltenv = load.pop("by_state", False), load.get("saltenv", "base")
         if command == _ENVS:

@@ -17,7 +17,7 @@ from salt_ubiq.catalogue.models import Service
 from salt_ubiq.containers import extension_modules
 from salt_ubiq.containers.file_server import FileServer
 from salt_ubiq.containers.session import NOTHING, BuildSession
-from salt_ubiq.errors import BuildError, near_matches
+from salt_ubiq.errors import BuildError, brief, near_matches
 
 
 class StateTree:
@@ -64,9 +64,9 @@ class StateTree:
         content = b"".join(path.read_bytes() for path in found)
         return hashlib.sha256(content).hexdigest()[:16] if found else ""
 
-    def server(self, config: Mapping[str, Any] = NOTHING) -> FileServer:
-        """What serves it to a container, and more config of Salt."""
-        return FileServer({**self._opts, **config}, self.extension_modules)
+    def server(self, config: Mapping[str, Any] = NOTHING, pillar: str | None = None) -> FileServer:
+        """What serves it to a container, with more config of Salt, and with pillar if need be."""
+        return FileServer({**self._opts, **config}, self.extension_modules, pillar)
 
     def check(self, service: Service) -> None:
         """
@@ -76,7 +76,7 @@ class StateTree:
         """
         missing = [mod for mod in service.mods if not fnmatch.filter(self.sls, mod)]
         problems = [
-            f"{service.where('mods')}: no SLS '{mod}' in saltenv {self._saltenv}"
+            f"{service.where('mods')}: no SLS '{brief(mod)}' in saltenv {brief(self._saltenv)}"
             f"{near_matches(mod, self.sls)}"
             for mod in missing
         ]
@@ -85,8 +85,8 @@ class StateTree:
             here = saltenv in (None, self._saltenv)  # another's files are not looked for
             if here and not any(f"{path}/".startswith(f"{wanted}/") for path in self.files):
                 problems.append(
-                    f"{service.where('extra_filerefs')}: no file {url} in saltenv "
-                    f"{self._saltenv}{near_matches(wanted, self.files)}"
+                    f"{service.where('extra_filerefs')}: no file {brief(url)} in saltenv "
+                    f"{brief(self._saltenv)}{near_matches(wanted, self.files)}"
                 )
         if problems:
             raise BuildError("\n".join(problems))

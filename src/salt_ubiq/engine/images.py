@@ -15,6 +15,7 @@ from typing import Any
 
 import docker
 import docker.errors
+import requests.exceptions
 
 from salt_ubiq.catalogue.references import familiar, image_id, split
 from salt_ubiq.engine import saved_image
@@ -146,6 +147,12 @@ class Images:
                 )
             except docker.errors.NotFound:
                 return None
+            except requests.exceptions.ReadTimeout:
+                # Engines wait for a whole manifest for ever.
+                waited = f"{self._client.timeout:g} s"
+                raise EngineError(
+                    f"can't look up {reference}: its registry has not answered in {waited}"
+                ) from None
         return str(found["Descriptor"]["digest"])
 
     def build(self, **arguments: Any) -> Iterator[dict[str, Any]]:

@@ -20,6 +20,7 @@ try:
     from salt_ubiq.api import Api as _Api
     from salt_ubiq.errors import UbiqError as _UbiqError
     from salt_ubiq.errors import UsageError as _UsageError
+    from salt_ubiq.errors import brief as _brief
     from salt_ubiq.host import Host as _Host
     from salt_ubiq.runs.plan import Request as _Request
 
@@ -477,8 +478,8 @@ def runs(run: str | None = None, limit: int = 10) -> list[dict[str, Any]] | dict
         salt-call --local ubiq_docker.runs
     """
     with _salt_errors():
-        api = _Api(_host())
-        return api.run(run) if run else api.runs(limit)
+        api, limit = _Api(_host()), _from_one(limit, "limit: write how many runs")
+        return api.run(str(run)) if run else api.runs(limit)
 
 
 def prune(*kinds: str, days: float = 0, test: bool = False) -> dict[str, list[str]]:
@@ -512,7 +513,8 @@ def prune(*kinds: str, days: float = 0, test: bool = False) -> dict[str, list[st
         salt-call --local ubiq_docker.prune caches test=True
     """
     with _salt_errors():
-        return _Api(_host()).prune(kinds, float(days), test)
+        api, days = _Api(_host()), _days(days)
+        return api.prune(kinds, days, test)
 
 
 def _given(kwargs: dict[str, Any]) -> dict[str, Any]:
@@ -531,15 +533,25 @@ def _name(name: object) -> str:
     """Salt's command line makes numbers, true and null of what reads so."""
     if isinstance(name, str | int | float | None):
         return str(name)
-    raise SaltInvocationError(f"{name!r} is not the name of an image")
+    raise SaltInvocationError(f"{_brief(name)} is not the name of an image")
 
 
 def _slots(jobs: object) -> int | None:
     if jobs is None:
         return None
-    if isinstance(jobs, bool) or not isinstance(jobs, int) or jobs < 1:
-        raise SaltInvocationError(f"jobs: write how many builds at once, from 1 on, not {jobs!r}")
-    return jobs
+    return _from_one(jobs, "jobs: write how many builds at once")
+
+
+def _from_one(value: object, wanted: str) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+        raise SaltInvocationError(f"{wanted}, from 1 on, not {_brief(value)}")
+    return value
+
+
+def _days(value: object) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not value >= 0:
+        raise SaltInvocationError(f"days: write a number of days, not {_brief(value)}")
+    return float(value)
 
 
 def _host() -> _Host:

@@ -48,6 +48,13 @@ _PASSING = re.compile(
 )
 # What another attempt does not help, though the registry's own fault.
 _FULL = re.compile(r"\b507\b|insufficient storage|no space left", re.IGNORECASE)
+# What is said of what no registry answers.
+_NO_REGISTRY = re.compile(
+    r"invalid character|unexpected end of JSON|error unmarshalling|Content-Type header"
+    r"|missing signature key|checksum digest format|no realm|did not include a token"
+    r"|stopped after \d+ redirects",
+    re.IGNORECASE,
+)
 _HINTS = {
     "server gave HTTP response to HTTPS client": (
         "it has no TLS: give it a certificate, or name it under insecure-registries in the "
@@ -205,8 +212,8 @@ class Registry:
             digest = _told_digest(message) or digest
             words = [str(message[key]) for key in ("id", "status") if message.get(key)]
             line = ": ".join([reference, *words])
-            if "Retrying in" in line:
-                line = f"{reference}: a layer is not taken ({': '.join(words)})"
+            if "Retrying in" in line:  # it counts the seconds down
+                line = f"{reference}: a layer is not taken ({words[0]}): Docker sends it again"
             if words and line not in told:
                 told.add(line)
                 note(line)
@@ -310,6 +317,10 @@ class _Place:
             hint = "it has no space left: remove images there, or give it more"
         elif self.is_passing(exc):
             hint = f"{attempts} attempts failed: see whether it runs and can be reached"
+        elif _NO_REGISTRY.search(message):
+            hint = (
+                "no registry answers so: see what runs at {host}, and whether a proxy is before it"
+            )
         more = f"; {hint.format(host=host)}" if hint else ""
         return RegistryError(f"registry {host}: {reason}{more}")
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from salt_ubiq.errors import RegistryError
+from salt_ubiq.errors import RegistryError, brief
 from salt_ubiq.registry.names import host_in
 
 KEY = "docker-registries"
@@ -52,9 +52,9 @@ def credentials(
     logins: dict[str, Login] = {}
     for key, registries in declared:
         if not isinstance(registries, Mapping):
-            raise RegistryError(f"{key}: write a mapping from registries to their logins")
+            raise RegistryError(f"{brief(key)}: write a mapping from registries to their logins")
         for registry, login in registries.items():
-            logins[host_in(str(registry))] = _login_of(f"{key}:{registry}", login)
+            logins[host_in(str(registry))] = _login_of(f"{brief(key)}:{brief(registry)}", login)
     username, password = (environ.get(variable, "") for variable in VARIABLES)
     if username and password:
         logins[FROM_ENVIRONMENT] = Login(username, password, source=" and ".join(VARIABLES))

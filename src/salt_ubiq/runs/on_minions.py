@@ -13,7 +13,7 @@ from pydantic import BaseModel, Field, ValidationError
 
 from salt_ubiq.catalogue.models import Base
 from salt_ubiq.catalogue.parse import merged, parse
-from salt_ubiq.errors import BuildError, CatalogueError, shortened
+from salt_ubiq.errors import BuildError, CatalogueError, brief, joined, shortened
 from salt_ubiq.runs import plan
 from salt_ubiq.runs.plan import Request
 from salt_ubiq.runs.progress import Progress
@@ -86,7 +86,7 @@ def _reports(client: Any, target: Target) -> dict[str, _Report]:
     )
     reports = {name: _report(answer) for name, answer in answers.items()}
     if not any(report.ready for report in reports.values()):
-        raise BuildError(f"no minion of '{target.tgt}' can build:" + _why_not(reports))
+        raise BuildError(f"no minion of '{brief(target.tgt)}' can build:" + _why_not(reports))
     return reports
 
 
@@ -95,7 +95,7 @@ def _catalogues(client: Any, ready: Sequence[str]) -> dict[str, dict[str, Any]]:
     told = client.cmd(ready, "ubiq_docker.catalogue", timeout=_ANSWER_WITHIN, tgt_type="list")
     declared = {name: data for name, data in told.items() if _is_catalogue(name, data)}
     if not declared:
-        raise BuildError(f"none of {', '.join(ready)} has told its catalogue")
+        raise BuildError(f"none of {joined(ready)} has told its catalogue")
     return declared
 
 
@@ -129,5 +129,7 @@ def _why_not(reports: Mapping[str, _Report]) -> str:
     if not reports:
         return " none answers"
     return "".join(
-        f"\n  {name}: {problem}" for name, report in reports.items() for problem in report.problems
+        f"\n  {name}: {shortened(problem)}"
+        for name, report in reports.items()
+        for problem in report.problems
     )

@@ -18,7 +18,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from salt_ubiq.errors import UbiqError, UnknownRun
+from salt_ubiq.errors import UbiqError, UnknownRun, brief
 from salt_ubiq.results import Result
 from salt_ubiq.runs.summary import summary
 from salt_ubiq.workspace.files import file_name, opened, private_directory, read
@@ -122,7 +122,7 @@ class Runs:
         if run is None:
             latest = next(self._runs(), None)
             hint = f"; the latest is '{latest.id}'" if latest else "; there are none yet"
-            raise UnknownRun(f"no record of a run '{run_id}'{hint}")
+            raise UnknownRun(f"no record of a run '{brief(run_id)}'{hint}")
         return run
 
     def list(self, limit: int) -> tuple[Run, ...]:

@@ -9,9 +9,11 @@ from contextlib import contextmanager
 import pytest
 import salt.config
 import salt.loader
+from salt.exceptions import SaltRenderError
 from salt.utils.args import yamlify_arg
 
 from salt_ubiq.builds.answers import HERE, Answers, Functions, answering, asking, keep_answers
+from salt_ubiq.errors import CallFailed
 from salt_ubiq.workspace.slots import Workspace
 
 ONE, OTHER = "sha256:01", "sha256:02"
@@ -54,8 +56,8 @@ def workspace(tmp_path):
 
 
 @contextmanager
-def functions(workspace, container, image=ONE, salt="3008", here=HERE, clean=str):
-    with asking(Answers(workspace, image, salt, clean), container.make) as ask:
+def functions(workspace, container, image=ONE, salt="3008", here=HERE, pillar="{}", clean=str):
+    with asking(Answers(workspace, image, salt, pillar, clean), container.make) as ask:
         yield Functions(FUNCTIONS, here, ask)
 
 
@@ -79,7 +81,7 @@ def test_every_other_is_asked_once_in_one_container(workspace, container):
     assert not container.is_there
 
 
-def test_answers_are_remembered_for_the_image_and_the_salt(workspace, container):
+def test_answers_are_remembered_for_the_image_the_salt_and_the_pillar(workspace, container):
     for _ in range(2):
         with functions(workspace, container) as salt:
             assert salt["cmd.run"]("id")["number"] == 1
@@ -88,6 +90,10 @@ def test_answers_are_remembered_for_the_image_and_the_salt(workspace, container)
         assert salt["cmd.run"]("id")["number"] == 2
     with functions(workspace, container, salt="3009") as salt:
         assert salt["cmd.run"]("id")["number"] == 3
+    with functions(workspace, container, pillar='{"a": 1}') as salt:
+        assert salt["cmd.run"]("id")["number"] == 4
+    with functions(workspace, container) as salt:
+        assert salt["cmd.run"]("id")["number"] == 1
 
 
 def test_an_answer_is_the_same_the_first_time_and_later(workspace, container):
@@ -155,6 +161,24 @@ def test_a_failure_is_no_answer(workspace, container):
             salt["cmd.run"]("id")
         container.call = answer
         assert salt["cmd.run"]("id")["number"] == 1
+
+
+def test_of_a_function_that_fails_one_is_told_the_line_and_no_traceback(
+    workspace, container, tmp_path
+):
+    def fail(*_):
+        raise CallFailed("web: own.word: KeyError: 'a'")
+
+    container.call = fail
+    with (
+        asking(Answers(workspace, ONE, "3008"), container.make) as ask,
+        answering(HERE, ask) as more,
+        pytest.raises(SaltRenderError) as caught,
+    ):
+        rendered({**opts_in(tmp_path), **more}, FUNCTIONS, "a: b\n{{ salt['own.word']() }}")
+    message = str(caught.value)
+    assert "web: own.word: KeyError: 'a'; line 2" in message
+    assert "Traceback" not in message
 
 
 def test_in_a_template_they_are_what_salts_own_are(workspace, container):

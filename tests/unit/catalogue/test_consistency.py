@@ -21,9 +21,8 @@ def test_a_name_that_salts_command_line_takes_for_another_value_is_refused(name)
 
 
 def test_a_name_too_long_for_a_file_is_refused():
-    name = "a" * 129
-    assert mistakes({"services": {name: service()}}) == [
-        f"ubiq:services:{name}: a name has at most 128 letters"
+    assert mistakes({"services": {"a" * 129: service()}}) == [
+        f"ubiq:services:{'a' * 80}… (129 letters): a name has at most 128 letters"
     ]
 
 

@@ -6,6 +6,7 @@ from saltext.dockermod.utils.dockermod.translate.container import ALIASES
 
 from salt_ubiq.catalogue.fields import _RESERVED
 from salt_ubiq.catalogue.parse import parse
+from salt_ubiq.errors import brief
 from tests.unit.catalogue.declared import base, mistakes, mistakes_of_web, web
 
 
@@ -125,7 +126,7 @@ def test_a_repository_of_builds_is_nobody_elses(repository):
 @pytest.mark.parametrize("tag", [".1", "-1", "a b", "a:b", "é", "a" * 129])
 def test_a_tag_that_docker_refuses(tag):
     (problem,) = mistakes_of_web(tags=["ok", tag])
-    assert problem.startswith(f"tags:1: Docker refuses '{tag}' as a tag: ")
+    assert problem.startswith(f"tags:1: Docker refuses '{brief(tag)}' as a tag: ")
 
 
 @pytest.mark.parametrize("key", ["volumes", "working_dir"])

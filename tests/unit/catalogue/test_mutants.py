@@ -20,4 +20,4 @@ def test_a_catalogue_with_any_mistake_is_read_or_told_of(seed):
             for problem in exc.problems:
                 assert problem.path.startswith("ubiq"), problem
                 assert problem.message.strip(), problem
-            assert len(str(exc)) < 30_000
+            assert len(str(exc)) < 10_000

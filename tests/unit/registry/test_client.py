@@ -71,6 +71,7 @@ class Engine:
         yield {"status": "Preparing", "id": "layer"}
         yield {"status": "Pushing", "id": "layer", "progress": "1"}
         yield {"status": "Pushing", "id": "layer", "progress": "2"}
+        yield from ({"status": f"Retrying in {n} seconds", "id": "layer"} for n in (2, 1))
         yield {"aux": {"Digest": self.remote[reference]}}
 
     def pull(self, reference, login):
@@ -138,9 +139,10 @@ def test_a_name_in_the_registry_goes_though_the_push_fails(registry, engine):
 def test_each_step_is_told_once(registry):
     lines = []
     registry().push(WEB, lines.append)
-    assert lines[:3] == [
+    assert lines[:4] == [
         f"{THERE}:1: layer: Preparing",
         f"{THERE}:1: layer: Pushing",
+        f"{THERE}:1: a layer is not taken (layer): Docker sends it again",
         f"{THERE}:1: {A}",
     ]
 

@@ -61,6 +61,7 @@ web-user:
         - "home: {{ salt['user.info']('games').home }}"
         - "codename: {{ salt['cmd.run']('. /etc/os-release; echo $VERSION_CODENAME', python_shell=True) }}"
         - "own: {{ salt['own.shout']('asked') }}"
+        - "own, of pillar: {{ salt['words.of_pillar'](0) }}"
         - "grain: {{ grains['shape'] }} {{ salt['grains.get']('shape') }}"
         - "config: {{ salt['config.get']('flavour') }}"
         - "words: {{ web.words | join(' ') }} {{ web.port }} {{ web.suffix }}"

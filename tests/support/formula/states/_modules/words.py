@@ -1,0 +1,2 @@
+def of_pillar(number):
+    return __pillar__["web"]["words"][number]
