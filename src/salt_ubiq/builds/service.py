@@ -118,10 +118,11 @@ class ServiceBuild:
         sent = {url: hash_ for url, hash_ in compiled.files.items() if url not in left_out}
         more = tree_files.looked_at(compiled) | frozenset(asked)
         files = {**sent, **self._tree.server().hashes(more - left_out)}
-        session = self._session
-        return recipe.of_service(
+        session, runtime = self._session, self._surroundings.runtime
+        made = recipe.of_service(
             self._service, self._parent.id, compiled, files, session.clean, session.recipe_key
         )
+        return replace(made, pip=tuple(sorted(runtime.pip))) if runtime else made
 
     def run(self, on: ImageInfo) -> Built:
         """

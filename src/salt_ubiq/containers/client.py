@@ -105,11 +105,15 @@ class MountedSalt:
 
     scratch
         a directory outside the image, for what Salt sends into the container
+
+    pip
+        the Python packages that it has for states, as the catalogue names them
     """
 
     volume: str
     command: tuple[str, ...]
     scratch: str
+    pip: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
