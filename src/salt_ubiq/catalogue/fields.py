@@ -152,11 +152,13 @@ def _one_or_more(value: object) -> object:
 
 def _python_package(value: str) -> str:
     try:
-        Requirement(value)
+        url = Requirement(value).url
     except InvalidRequirement:
         raise ValueError(
             f"'{value}' is not a Python package as pip takes it: mako, or pymysql==1.1"
         ) from None
+    if url:  # it may have a password, and what is there may change
+        raise ValueError("write a package by its name and version, as pip's index has it: no URL")
     return value
 
 

@@ -93,7 +93,7 @@ def fetched(packages: Sequence[str], kind: PythonKind) -> bytes:
         )
         if done.returncode:
             python = f"Python {kind.version} on {kind.machine}"
-            raise BuildError(f"{_PLACE}: pip finds no wheels for {python}: {_why(done.stderr)}")
+            raise BuildError(f"{_PLACE}: pip can't fetch wheels for {python}: {_why(done.stderr)}")
         return tar_of(directory)
 
 

@@ -378,3 +378,9 @@ def test_what_is_no_python_package_is_refused(package):
         f"ubiq:runtime:pip:0: '{package}' is not a Python package as pip takes it: mako, or "
         "pymysql==1.1"
     ]
+
+
+def test_a_python_package_has_no_url_which_may_tell_a_password():
+    assert mistakes({"runtime": {"pip": ["mako @ https://me:hunter2@example.org/mako.whl"]}}) == [
+        "ubiq:runtime:pip:0: write a package by its name and version, as pip's index has it: no URL"
+    ]

@@ -68,7 +68,7 @@ def test_one_that_it_cannot_use_is_not_and_the_error_says_what_pip_says(index, t
     with pytest.raises(BuildError) as failure:
         fetched(["probe==1"], KIND)
     assert str(failure.value) == (
-        "ubiq:runtime:pip: pip finds no wheels for Python 3.11 on x86_64: "
+        "ubiq:runtime:pip: pip can't fetch wheels for Python 3.11 on x86_64: "
         "No matching distribution found for probe==1"
     )
 
