@@ -88,6 +88,8 @@ def announce_states():
             running.pop()
             if read(RESOLVER) != resolver:
                 restore(RESOLVER, resolver)
+                if low["state"] != "file":  # of a file, its name says it
+                    announce({"restored": state})
         if isinstance(ret, dict) and not only_looks:
             announce({"ended": {tag: summary(ret)}})
         return ret
