@@ -17,12 +17,13 @@ from functools import partial
 from types import MappingProxyType
 from typing import Any
 
-from salt_ubiq.builds import base, git_checkout, labels, shared_layers
+from salt_ubiq.builds import base, git_checkout, labels, parent_image, shared_layers
 from salt_ubiq.builds.checkpoints import Checkpoints
 from salt_ubiq.builds.layers import Foundation, Layers
 from salt_ubiq.builds.service import ServiceBuild
 from salt_ubiq.catalogue.catalogue import Catalogue
 from salt_ubiq.catalogue.models import Base, Service
+from salt_ubiq.catalogue.references import is_id
 from salt_ubiq.containers.salt import SaltForBuilds
 from salt_ubiq.containers.session import BuildSession, BuildSessions
 from salt_ubiq.engine.client import Engine
@@ -319,13 +320,16 @@ class Builder:
             its states, where they are known
         """
         parent = self._parent(service)
+        room = parent_image.room(service, parent, self._engine)
         layers = Layers(session, parent, request.newer_than)
         checkpoints = Checkpoints(layers, service.name)
         said = self._labels(service, parent, session, request.run)
         build = self._service_build(service, parent, session, said)
         foundation = Foundation(parent)
+        # The image itself is a layer, too.
+        beginnings = self._catalogue.shared_beginnings(service)[: room - 1]
         goes_on = service.checkpoints and not request.because and checkpoints.know(parent)
-        beginnings = self._catalogue.shared_beginnings(service)
+        goes_on = goes_on and room > len(beginnings) + checkpoints.most
         try:
             if goes_on or beginnings:
                 whole = compiled or build.compiled()
@@ -342,9 +346,10 @@ class Builder:
                 f"{service.where('base')}: {service.base} is too bare: {exc}"
             ) from None
         image = self._engine.images.existing(session.slot.reference)
-        for text in built.warnings:
+        warnings = (*parent_image.warnings(service, parent, session.clean), *built.warnings)
+        for text in warnings:
             log.warning("%s", text)
-        return _Made(image, parent.id, built.states, built.recipe, build, built.warnings)
+        return _Made(image, parent.id, built.states, built.recipe, build, warnings)
 
     def _prove(self, image: Base | Service, made: _Made, session: BuildSession) -> tuple[str, ...]:
         """
@@ -416,6 +421,11 @@ class Builder:
             return found
         if image:
             raise BuildError(f"{service.where('base')}: {image.name} has to be built first")
+        if is_id(reference):
+            raise BuildError(
+                f"{service.where('base')}: this engine has no image of that ID, which registries "
+                "don't know: name the image, or pull it by its digest (repository@sha256:…)"
+            )
         try:
             return Pulls(self._engine, self._workspace).pull(reference)
         except EngineError as exc:

@@ -67,6 +67,9 @@ class _Memory(BaseModel):
 class Checkpoints:
     """The checkpoints of one service, for a build at a session."""
 
+    most = _KEPT + 1
+    """How many images may lie on each other, the service's included."""
+
     def __init__(self, layers: Layers, name: str) -> None:
         self._layers = layers
         self._name = name

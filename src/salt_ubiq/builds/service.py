@@ -134,10 +134,12 @@ class ServiceBuild:
         sent = {url: hash_ for url, hash_ in compiled.files.items() if url not in left_out}
         more = tree_files.looked_at(compiled) | frozenset(asked)
         files = {**sent, **self._tree.server().hashes(more - left_out)}
-        session = self._session
+        session, runtime = self._session, self._surroundings.runtime
         made = recipe.of_service(
             self._service, self._parent.id, compiled, files, session.clean, session.recipe_key
         )
+        if runtime:
+            made = replace(made, pip=tuple(sorted(runtime.pip)))
         if self._first is None:
             return made
         return beginning.recipe_of_first(made, compiled, bool(self._tree.modules))

@@ -50,7 +50,13 @@ _ADVICE = (
     ),
     (
         r"No module named '?[\w.]+",
-        "a Python package that Salt needs for it is not in the runtime",
+        "a Python package that it needs is not in the runtime: name it in ubiq:runtime:pip",
+    ),
+    (
+        r"__virtual__ returned False",
+        "Salt has it only where what it needs is there: a program of the image (install its "
+        "package in a state before, with reload_modules: true), or a Python package "
+        "(name it in ubiq:runtime:pip)",
     ),
 )
 _HOPELESS = re.compile("|".join(pattern for pattern, _ in _ADVICE[:3]))

@@ -68,6 +68,7 @@ class StateReturns:
         self._ended: dict[str, Mapping[str, Any]] = {}
         self._over_at: float | None = None
         self._pretended: list[str] = []
+        self._restored: list[str] = []
         self._killed: list[str] = []
 
     def announced(self, what: Mapping[str, Any]) -> None:
@@ -75,6 +76,8 @@ class StateReturns:
         begun, ended = what.get("begun"), what.get("ended")
         if isinstance(what.get("pretended"), str):
             self._pretended.append(self._clean(what["pretended"]))
+        if isinstance(what.get("restored"), Mapping):
+            self._restored.append(_Begun.read(what["restored"], self._clean).what)
         if isinstance(what.get("killed"), list):
             self._killed = [self._clean(str(name)) for name in what["killed"]]
         if isinstance(begun, Mapping):
@@ -144,6 +147,11 @@ class StateReturns:
                 f"{'.'.join(_function(key))} does there is lost"
                 for key, state in _in_order(returned)
                 if state.get("changes") and self._is_never_kept(key, state)
+            ),
+            *(
+                f"{service.name}: /etc/resolv.conf is of the container, not of the image: what "
+                f"this does there is lost: {state}"
+                for state in dict.fromkeys(self._restored)
             ),
             *(
                 f"{service.name}: service {name} was not started, as it has no init script; in the "

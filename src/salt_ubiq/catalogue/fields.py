@@ -13,6 +13,7 @@ from typing import Annotated, Any, TypeAlias
 
 import docker
 import docker.types
+from packaging.requirements import InvalidRequirement, Requirement
 from pydantic import AfterValidator, BeforeValidator, Field
 from saltext.dockermod.utils.dockermod.translate.container import ALIASES
 
@@ -143,6 +144,23 @@ def known_signal(value: str) -> str:
     return value
 
 
+def _one_or_more(value: object) -> object:
+    """A comma is part of a requirement: ``mako>=1,<2``."""
+    return [value] if isinstance(value, str) else value
+
+
+def _python_package(value: str) -> str:
+    try:
+        url = Requirement(value).url
+    except InvalidRequirement:
+        raise ValueError(
+            f"'{value}' is not a Python package as pip takes it: mako, or pymysql==1.1"
+        ) from None
+    if url:  # it may have a password, and what is there may change
+        raise ValueError("write a package by its name and version, as pip's index has it: no URL")
+    return value
+
+
 def build_arguments(value: dict[str, Any]) -> dict[str, Any]:
     taken = sorted(_RESERVED & value.keys())
     if taken:
@@ -166,6 +184,9 @@ Text: TypeAlias = Annotated[str, BeforeValidator(_text), Field(min_length=1)]
 Repository: TypeAlias = Annotated[Text, AfterValidator(_repository)]
 Tag: TypeAlias = Annotated[Text, AfterValidator(_tag)]
 Names: TypeAlias = Annotated[tuple[Text, ...], BeforeValidator(listed)]
+PythonPackages: TypeAlias = Annotated[
+    tuple[Annotated[Text, AfterValidator(_python_package)], ...], BeforeValidator(_one_or_more)
+]
 SaltUrls: TypeAlias = Annotated[
     tuple[Annotated[Text, AfterValidator(_salt_url)], ...], BeforeValidator(listed)
 ]

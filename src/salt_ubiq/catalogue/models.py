@@ -19,6 +19,7 @@ from salt_ubiq.catalogue.fields import (
     Labels,
     Names,
     Port,
+    PythonPackages,
     Repository,
     SaltUrls,
     Seconds,
@@ -204,13 +205,17 @@ class Questions(_Declaration):
 
 
 class Runtime(_Declaration):
-    """Where the Python comes from that Salt runs with in build containers."""
+    """
+    Where the Python comes from that Salt runs with in build containers; ``pip`` has the packages
+    for it that states need.
+    """
 
     image: Text | None = None
     host: bool = False
     suite: Text = "bookworm"
     mirror: Text | None = None
     keyring: AbsolutePath | None = None
+    pip: PythonPackages = ()
 
     @model_validator(mode="after")
     def _one_source(self) -> Runtime:

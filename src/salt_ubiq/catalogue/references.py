@@ -26,6 +26,8 @@ _REFERENCE = re.compile(
     re.ASCII,
 )
 _ID = "sha256:"
+# As `docker images` shows them.
+_PART_OF_ID = re.compile(r"[0-9a-f]{12,64}|sha256:[0-9a-f]{0,63}")
 
 
 def split(reference: str) -> tuple[str, str]:
@@ -72,6 +74,11 @@ def image_id(digits: str) -> str:
 
 def mistake_in(base: str, names: Iterable[str]) -> str:
     """Say what is wrong with a ``base`` that no image has as its name, or ``""``."""
+    if _PART_OF_ID.fullmatch(base):
+        return (
+            f"'{base}' is not the whole ID of an image: write sha256:… with all 64 digits, as "
+            f"docker image inspect --format '{{{{.Id}}}}' {digits(base)} prints it"
+        )
     if not any(sign in base for sign in ":/@"):
         return (
             f"no image '{brief(base)}' in the catalogue{near_matches(base, names)}; "

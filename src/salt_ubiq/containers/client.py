@@ -106,11 +106,15 @@ class MountedSalt:
 
     scratch
         a directory outside the image, for what Salt sends into the container
+
+    pip
+        the Python packages that it has for states, as the catalogue names them
     """
 
     volume: str
     command: tuple[str, ...]
     scratch: str
+    pip: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -279,6 +283,8 @@ class BuildClient(docker.APIClient):
         host_config = kwargs["host_config"]
         mounts = [*(host_config.get("Mounts") or ()), *self._wanted.surroundings.mounts]
         host_config["Mounts"] = [*mounts, *_anonymous(volumes, host_config.get("Binds") or ())]
+        if "User" in self._image_config:
+            kwargs["user"] = "0"  # the image's own may not be there before its states have run
         if "Healthcheck" in self._image_config:
             kwargs["healthcheck"] = {"test": ["NONE"]}  # it checks the image's command
         self._timer.start()

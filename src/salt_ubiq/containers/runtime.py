@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import hashlib
 import importlib.metadata
-import io
 import json
 import logging
 import subprocess
@@ -29,7 +28,8 @@ from packaging.requirements import Requirement
 
 from salt_ubiq.catalogue.models import Bootstrap, Runtime
 from salt_ubiq.catalogue.references import OUR_HOST
-from salt_ubiq.containers import runtime_contents
+from salt_ubiq.containers import runtime_contents, runtime_packages
+from salt_ubiq.containers.runtime_packages import PythonKind
 from salt_ubiq.containers.thin import Thin
 from salt_ubiq.engine import bootstrap
 from salt_ubiq.engine.client import Engine
@@ -65,6 +65,7 @@ class RuntimeVolume:
         self._workspace = workspace
         self._thin = thin
         self.name = f"{NAME}{self._digest()}"
+        self.pip = source.pip
 
     def ensure(self) -> str:
         """
@@ -142,7 +143,7 @@ class RuntimeVolume:
                 if self._engine.containers.has_file(container, f"{MOUNT}/bin"):
                     return False
                 if collected is None:
-                    self._collect_in(container)
+                    self._collect_in(container, image)
                 else:
                     self._engine.containers.put_tar(container, MOUNT, collected)
                 own = {name: _FILES.joinpath(name).read_bytes() for name in _MOUNTED}
@@ -157,6 +158,7 @@ class RuntimeVolume:
     @contextmanager
     def _filling(self, image: ImageInfo) -> Iterator[str]:
         """A container with the volume, not started, which nobody else has at the same time."""
+        packages = ["/packages.tar"] if self._source.pip else []
         # Of this workspace nobody else is at it, as this process has the lock.
         name, owner = f"{self.name}-filling", self._workspace.slot_prefix
         while True:
@@ -165,7 +167,7 @@ class RuntimeVolume:
                     image.id,
                     name,
                     [self._mount],
-                    entrypoint=["python3", "/collect.py", MOUNT, MOUNT, "/thin.tgz"],
+                    entrypoint=["python3", "/collect.py", MOUNT, MOUNT, "/thin.tgz", *packages],
                     healthcheck={"test": ["NONE"]},
                     labels={f"{LABEL}.owner": owner},
                     network_disabled=True,
@@ -183,11 +185,16 @@ class RuntimeVolume:
     def _mount(self) -> docker.types.Mount:
         return docker.types.Mount(MOUNT, self.name)
 
-    def _collect_in(self, container: str) -> None:
+    def _collect_in(self, container: str, image: ImageInfo) -> None:
         """Run the collecting script in a container of the image that has the Python."""
-        script = _FILES.joinpath("collect.py").read_bytes()
-        thin = self._thin.tarball().read_bytes()
-        self._engine.containers.put(container, "/", {"collect.py": script, "thin.tgz": thin})
+        sent = {
+            "collect.py": _FILES.joinpath("collect.py").read_bytes(),
+            "thin.tgz": self._thin.tarball().read_bytes(),
+        }
+        if self._source.pip:
+            kind = self._kind(image)
+            sent["packages.tar"] = runtime_packages.fetched(self._source.pip, kind)
+        self._engine.containers.put(container, "/", sent)
         failure = self._engine.containers.try_start(container)
         if not failure and self._engine.containers.wait(container):
             failure = "".join(
@@ -196,12 +203,37 @@ class RuntimeVolume:
         if failure:
             raise BuildError(f"can't make the Salt runtime of {self._origin()}: {failure}")
 
+    def _kind(self, image: ImageInfo) -> PythonKind:
+        """Of the image's Python."""
+        here = f"{self._workspace.slot_prefix}runtime"
+        self._engine.containers.remove(here)  # a dead process may have left it
+        with self._engine.containers.trial(
+            image.id,
+            here,
+            entrypoint=["python3", "-c", runtime_packages.ASK_KIND],
+            healthcheck={"test": ["NONE"]},
+            network_disabled=True,
+            user="0",
+        ) as container:
+            printed = self._engine.containers.try_start(container)
+            if not printed:
+                self._engine.containers.wait(container)
+                printed = "".join(self._engine.containers.last_lines(container, 1))
+        return PythonKind.read(printed)
+
     def _collected_here(self) -> bytes:
         """A tar of the Python that this process runs in."""
-        with tempfile.TemporaryDirectory(prefix="ubiq-runtime-") as directory:
+        with tempfile.TemporaryDirectory(prefix="ubiq-runtime-") as made:
+            directory = Path(made, "runtime")
+            given = [str(directory), MOUNT, str(self._thin.tarball())]
+            if self._source.pip:
+                kind = PythonKind.of_this_host()
+                packages = Path(made, "packages.tar")
+                packages.write_bytes(runtime_packages.fetched(self._source.pip, kind))
+                given.append(str(packages))
             with as_file(_FILES.joinpath("collect.py")) as script:
                 done = subprocess.run(
-                    [sys.executable, str(script), directory, MOUNT, str(self._thin.tarball())],
+                    [sys.executable, str(script), *given],
                     capture_output=True,
                     text=True,
                     check=False,
@@ -209,10 +241,7 @@ class RuntimeVolume:
             if done.returncode:
                 tail = done.stderr.strip().splitlines()[-1:]
                 raise BuildError(f"can't make the Salt runtime of this host's Python: {tail}")
-            buffer = io.BytesIO()
-            with tarfile.open(fileobj=buffer, mode="w") as tar:
-                tar.add(directory, arcname=".", filter=_owned_by_root)
-        return buffer.getvalue()
+            return runtime_packages.tar_of(str(directory))
 
     @contextmanager
     def _image(self) -> Iterator[ImageInfo]:
@@ -231,7 +260,8 @@ class RuntimeVolume:
                 mirror=source.mirror,
                 keyring=source.keyring,
                 variant="extract",  # nothing of it but Python ever runs
-                include=("python3",),
+                # Packages in C++ expect its library of any system.
+                include=("python3", "libstdc++6") if source.pip else ("python3",),
             )
             bootstrap.make(recipe, self._engine, "set ubiq:runtime to {image: …} or {host: true}")
         try:
@@ -274,9 +304,3 @@ def _packages() -> list[str]:
         except importlib.metadata.PackageNotFoundError:
             continue  # required on other platforms only
     return installed
-
-
-def _owned_by_root(member: tarfile.TarInfo) -> tarfile.TarInfo:
-    member.uid = member.gid = 0
-    member.uname = member.gname = "root"
-    return member

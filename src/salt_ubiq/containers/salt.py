@@ -83,9 +83,8 @@ class SaltForBuilds:
             whether package managers keep there what they have fetched
         """
         cache = f"{CACHE_NAME}{slot.name}" if self.runtime and package_cache else None
-        volume = self.runtime.name if self.runtime else None
         return SaltInContainer(
-            _surroundings(volume, cache, environment), partial(self._prepare, slot, cache)
+            _surroundings(self.runtime, cache, environment), partial(self._prepare, slot, cache)
         )
 
     def _prepare(self, slot: Slot, cache: str | None) -> None:
@@ -99,7 +98,7 @@ class SaltForBuilds:
 
 
 def _surroundings(
-    volume: str | None, cache: str | None, environment: Mapping[str, str]
+    volume: RuntimeVolume | None, cache: str | None, environment: Mapping[str, str]
 ) -> Surroundings:
     """
     What a build container has with a runtime, and without.
@@ -116,7 +115,7 @@ def _surroundings(
     if volume is None:
         return Surroundings(environment=environment)
     mounts: list[dict[str, Any]] = [
-        {"Type": "volume", "Source": volume, "Target": MOUNT, "ReadOnly": True},
+        {"Type": "volume", "Source": volume.name, "Target": MOUNT, "ReadOnly": True},
         {"Type": "volume", "Target": _SCRATCH},  # anonymous: removed with the container
     ]
     caching = {}
@@ -131,8 +130,9 @@ def _surroundings(
         mounts=tuple(mounts),
         environment={**caching, **environment},
         runtime=MountedSalt(
-            volume=volume,
+            volume=volume.name,
             command=(f"{MOUNT}/bin/python3", f"{MOUNT}/salt_call.py"),
             scratch=_SCRATCH,
+            pip=volume.pip,
         ),
     )

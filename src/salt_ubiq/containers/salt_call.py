@@ -89,6 +89,10 @@ class SaltContainer:
         last = lines[-1].strip() if lines else type(why).__name__
         if "__virtual__ returned False" in last:  # and then why each module of that name does
             last = "Salt has it for nothing that is in this image"
+        if "getpwuid(): uid not found: 0" in last:
+            last = (
+                "Salt looks up root, and the image has none: have its /etc/passwd made in the base"
+            )
         return CallFailed(f"{self._name}: {function}: {self._clean(last)}")
 
 

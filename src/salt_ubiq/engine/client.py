@@ -22,6 +22,9 @@ from salt_ubiq.engine.images import Images
 from salt_ubiq.engine.volumes import Volumes
 from salt_ubiq.errors import EngineError
 
+# Docker's limit for images in its own store; other stores leave it to the kernel's overlay.
+_DOCKERS_MOST_LAYERS, _KERNELS_MOST_LAYERS = 125, 500
+
 
 class Engine:
     """
@@ -70,6 +73,11 @@ class Engine:
             told = dict(self.client.info())
         drivers = str(told.get("DriverStatus") or "")
         return "io.containerd.snapshotter" in drivers or self.is_podman
+
+    @property
+    def most_layers(self) -> int:
+        """How many layers an image can have."""
+        return _KERNELS_MOST_LAYERS if self.has_digests_for_all else _DOCKERS_MOST_LAYERS
 
     @cached_property
     def is_podman(self) -> bool:

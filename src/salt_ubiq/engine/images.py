@@ -40,6 +40,7 @@ class ImageInfo:
     """``repository@sha256:…``, as registries know it."""
     platform: str = ""
     """As ``linux/amd64``."""
+    layers: int = 0
 
     @property
     def labels(self) -> Mapping[str, str]:
@@ -104,6 +105,7 @@ class Images:
             created=found["Created"],
             digests=tuple(map(familiar, found.get("RepoDigests") or ())),
             platform=f"{found.get('Os')}/{found.get('Architecture')}",
+            layers=len((found.get("RootFS") or {}).get("Layers") or ()),
         )
 
     def existing(self, reference: str) -> ImageInfo:

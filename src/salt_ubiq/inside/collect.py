@@ -1,7 +1,7 @@
 """
 Fill a directory with a portable Python and an unpacked Salt thin.
 
-Run by the Python that is to be collected: ``python3 collect.py TARGET MOUNT THIN``.
+Run by the Python that is to be collected: ``python3 collect.py TARGET MOUNT THIN [PACKAGES]``.
 
 TARGET
     the directory to fill
@@ -12,12 +12,17 @@ MOUNT
 THIN
     Salt's thin tarball
 
+PACKAGES
+    a tar of Python packages that states need
+
 A portable Python is its executable, its standard library, every shared library
 that these load and the dynamic loader itself, which is started by name: so no
 library of a build's base is used, and none needs to be there.
 """
 
 import compileall
+import contextlib
+import ctypes
 import importlib
 import importlib.machinery
 import os
@@ -39,12 +44,22 @@ exec {mount}/lib/{loader} --library-path {mount}/lib {mount}/bin/{python} -ISX u
 """
 
 
-def main(target, mount, thin):
+# What packages in C expect of any system.
+EXPECTED = ("libstdc++.so.6", "libgcc_s.so.1")
+
+
+def main(target, mount, thin, packages=None):
     version = "python%d.%d" % sys.version_info[:2]
     for name in ("bin", "lib", "salt"):
         os.makedirs(os.path.join(target, name))
     stdlib = os.path.join(target, "lib", version)
     copy_stdlib(stdlib)
+    if packages:
+        with tarfile.open(packages) as tar:
+            tar.extractall(os.path.join(target, "pip"))
+        for name in EXPECTED:
+            with contextlib.suppress(OSError):
+                ctypes.CDLL(name)
     libraries = loaded_libraries(os.path.join(stdlib, "lib-dynload"))
     for path in libraries:
         copy_library(path, os.path.join(target, "lib"))

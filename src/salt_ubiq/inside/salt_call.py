@@ -26,7 +26,7 @@ CA_BUNDLES = (
 
 def main(scratch, *arguments):
     sys.path[:0] = [RUNTIME + "/salt/py3", RUNTIME + "/salt/pyall", RUNTIME]
-    sys.path += image_packages()
+    sys.path += [RUNTIME + "/pip", *image_packages()]  # the catalogue's ubiq:runtime:pip
     sys.dont_write_bytecode = True  # it would be written beside the image's packages
     os.environ.pop("LC_CTYPE", None)  # Python's own, where no locale is set
     ctypes.util.find_library = find_library

@@ -6,6 +6,7 @@ imports are run by the image's own Python: ``python3 -c TEXT SALT_CALL ARGUMENTâ
 of Salt's thin.
 """
 
+import contextlib
 import json
 import os
 import runpy
@@ -14,6 +15,8 @@ import traceback
 
 import host_files
 import stop
+
+RESOLVER = "/etc/resolv.conf"
 
 
 def run(salt_call):
@@ -49,7 +52,14 @@ def run(salt_call):
 
 
 def announce_states():
-    """Say on stderr which state of how many begins, and how each one has ended."""
+    """
+    Say on stderr which state of how many begins, and how each one has ended.
+
+    No state takes the name server from those after it: what is in /etc/resolv.conf is of the
+    container, not of the image.
+    """
+    resolver = read(RESOLVER)
+
     from salt.state import State
 
     call_chunks, call = State.call_chunks, State.call
@@ -76,11 +86,30 @@ def announce_states():
             ret = call(self, low, *args, **kwargs)
         finally:
             running.pop()
+            if read(RESOLVER) != resolver:
+                restore(RESOLVER, resolver)
+                if low["state"] != "file":  # of a file, its name says it
+                    announce({"restored": state})
         if isinstance(ret, dict) and not only_looks:
             announce({"ended": {tag: summary(ret)}})
         return ret
 
     State.call_chunks, State.call = counting_chunks, announcing_call
+
+
+def read(path):
+    try:
+        with open(path, "rb") as handle:
+            return handle.read()
+    except OSError:
+        return None
+
+
+def restore(path, content):
+    if content is not None:
+        # What is mounted there can be written only as it is.
+        with contextlib.suppress(OSError), open(path, "wb") as handle:
+            handle.write(content)
 
 
 def summary(ret):

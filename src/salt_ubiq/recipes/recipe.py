@@ -55,6 +55,9 @@ class Recipe:
     salt
         the version of Salt
 
+    pip
+        the Python packages that Salt has for its states
+
     key
         what its digest is made with, the catalogue's ``digest_key``; a recipe without one has a
         digest from which weak values can be guessed
@@ -69,6 +72,7 @@ class Recipe:
     build: Hashes = field(default_factory=dict)
     buildargs: Hashes = field(default_factory=dict)
     salt: str = ""
+    pip: Sequence[str] = ()
     key: str = field(default="", repr=False)
 
     @property
@@ -80,8 +84,9 @@ class Recipe:
         return hmac.digest(key, ordered, "sha256").hex() if key else _sha256(ordered)
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain data."""
-        return {**asdict(self), "mods": list(self.mods)}
+        """Plain data; ``pip`` only where there is any, as recipes have been without."""
+        plain = {**asdict(self), "mods": list(self.mods), "pip": list(self.pip)}
+        return {key: plain[key] for key in plain if key != "pip" or self.pip}
 
     def changes_since(self, old: Recipe) -> list[str]:
         """Say what is not as it was in ``old``, in sentences; nothing where all is."""
@@ -229,6 +234,7 @@ def _changes(old: Recipe, new: Recipe) -> Iterator[str]:
     mods and other pillar bring other states, and these bring other files.
     """
     causes = [*_key(old, new), *_parent(old, new), *_mods(old, new), *_pillar(old, new)]
+    causes += _named(f"{KEY}:runtime:pip", old.pip, new.pip)
     states = [] if causes else [*_differences("states", old, new), *_order(old, new)]
     yield from causes
     yield from states
@@ -253,12 +259,16 @@ def _parent(old: Recipe, new: Recipe) -> Iterator[str]:
 
 
 def _mods(old: Recipe, new: Recipe) -> Iterator[str]:
-    added = [f"+ {mod}" for mod in new.mods if mod not in old.mods]
-    removed = [f"- {mod}" for mod in old.mods if mod not in new.mods]
-    if added or removed:
-        yield f"mods changed: {', '.join(added + removed)}"
-    elif list(old.mods) != list(new.mods):
+    yield from _named("mods", old.mods, new.mods)
+    if {*old.mods} == {*new.mods} and [*old.mods] != [*new.mods]:
         yield "mods changed: their order"
+
+
+def _named(title: str, old: Sequence[str], new: Sequence[str]) -> Iterator[str]:
+    added = [f"+ {name}" for name in new if name not in old]
+    removed = [f"- {name}" for name in old if name not in new]
+    if added or removed:
+        yield f"{title} changed: {', '.join(added + removed)}"
 
 
 def _pillar(old: Recipe, new: Recipe) -> Iterator[str]:

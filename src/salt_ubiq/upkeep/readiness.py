@@ -5,6 +5,7 @@ Is this host ready to build images, and if not, what is to be done?
 from __future__ import annotations
 
 import importlib.metadata
+import importlib.util
 import os
 import platform
 import shutil
@@ -93,6 +94,8 @@ def _images(read: Callable[[], Catalogue], problems: list[str]) -> int | None:
     except PillarError as exc:
         problems.append(str(exc))
         return None
+    if images.runtime and images.runtime.pip and not importlib.util.find_spec("pip"):
+        problems.append("ubiq:runtime:pip needs pip, and the Python that runs Salt here has none")
     if not shutil.which("mmdebstrap"):
         problems += [
             f"{base.where('bootstrap')} needs mmdebstrap: apt-get install mmdebstrap"

@@ -1,6 +1,6 @@
 """
-Proving that an image is what it has to be: its checks pass, and its states, applied
-once more, find all in place.
+Proving that an image is what it has to be: its checks pass, the user that it runs as is in it,
+and its states, applied once more, find all in place.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from salt_ubiq.catalogue.models import Base, Service
 from salt_ubiq.containers.runtime import RuntimeVolume
 from salt_ubiq.containers.session import BuildSession
 from salt_ubiq.engine.images import ImageInfo
-from salt_ubiq.verification import checks
+from salt_ubiq.verification import checks, user
 
 log = logging.getLogger(__name__)
 
@@ -48,12 +48,16 @@ def prove(
         log.info("%s: carrying out its checks", image.name)
     found = checks.verify(image, info, session, runtime)
     failures = tuple(session.clean(failure) for failure in found)
+    nobody = tuple(
+        f"{image.name}: no container of it starts with this user: {missing}"
+        for missing in user.unknown(info, session)
+    )
     if unconverged is None or not isinstance(image, Service) or not image.converged:
-        return Proof(failures)
+        return Proof(failures, nobody)
     repeated = tuple(
         f"{image.where('converged')}: a second time, this changes something again: {state}"
         for state in unconverged(info)
     )
     if image.converged is True:
-        return Proof((*failures, *repeated))
-    return Proof(failures, repeated)
+        return Proof((*failures, *repeated), nobody)
+    return Proof(failures, (*nobody, *repeated))

@@ -85,7 +85,12 @@ def test_a_long_one_is_cut_off():
         ("Temporary failure resolving 'deb.debian.org'", "containers of a build have no way"),
         ("<urlopen error [Errno -2] Name or service not known>", "see network_mode"),
         ("/etc/init.d/x start: exit status 1: no config", "services: offline has it only"),
-        ("ModuleNotFoundError: No module named 'mako'", "is not in the runtime"),
+        ("ModuleNotFoundError: No module named 'mako'", "name it in ubiq:runtime:pip"),
+        (
+            "State 'mysql_user.present' was not found in SLS 'db'\nReason: 'mysql_user' "
+            "__virtual__ returned False",
+            "(name it in ubiq:runtime:pip)",
+        ),
     ],
 )
 def test_for_what_often_goes_wrong_there_is_advice(comment, expected):

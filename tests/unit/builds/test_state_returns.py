@@ -273,3 +273,15 @@ def test_what_an_image_has_is_not_warned_of(path):
     again = Watched(volumes=["/data"])
     again.states(written(path, result=None), 0)
     assert again.run.changed != ()
+
+
+def test_a_state_of_any_kind_that_writes_resolv_conf_is_warned_of_once():
+    service = Service(name="web", path="ubiq:services:web", repository="u/web", base="d", mods="w")
+    watched = Watched()
+    for _ in range(2):
+        state = {"sls": "dns", "function": "cmd.run", "name": "echo hunter2 >/etc/resolv.conf\n2"}
+        watched.run.announced({"restored": state})
+    assert watched.run.warnings(service) == (
+        "web: /etc/resolv.conf is of the container, not of the image: what this does there is "
+        "lost: dns: cmd.run echo *** >/etc/resolv.conf",
+    )

@@ -47,6 +47,19 @@ def test_a_base_that_cannot_be_an_image_reference(reference):
     ]
 
 
+@pytest.mark.parametrize("part", ["4b5d3a1e2f00", "sha256:4b5d3a1e2f00", "a" * 64])
+def test_a_base_that_is_a_part_of_an_images_id_is_to_be_the_whole(part):
+    digits = part.removeprefix("sha256:")
+    (message,) = mistakes_of_web(base=part)
+    assert message.startswith(f"base: '{part}' is not the whole ID of an image: ")
+    assert message.endswith(f"docker image inspect --format '{{{{.Id}}}}' {digits} prints it")
+
+
+def test_a_base_may_be_the_whole_id_of_an_image_or_a_digest():
+    for reference in (f"sha256:{'a' * 64}", f"debian@sha256:{'a' * 64}"):
+        assert web(base=reference).base == reference
+
+
 def test_two_images_cannot_have_the_same_repository_and_tag():
     declared = {
         "services": {

@@ -361,3 +361,26 @@ def test_a_recipe_key_that_can_be_guessed_is_refused_and_not_shown(key):
 
 def test_the_plain_form_has_no_recipe_key():
     assert "0123456789abcdef" not in str(parse({"recipe_key": "0123456789abcdef"}).to_dict())
+
+
+def runtime(declared):
+    return parse({"runtime": declared}).runtime
+
+
+def test_python_packages_of_the_runtime_are_as_pip_takes_them_in_any_order():
+    assert runtime({"pip": "mako>=1,<2"}).pip == ("mako>=1,<2",)
+    assert runtime({"host": True, "pip": ["a[b]==1.1", "mako"]}).pip == ("a[b]==1.1", "mako")
+
+
+@pytest.mark.parametrize("package", ["--index-url=x", "mako, pymysql", "a b", "./wheel"])
+def test_what_is_no_python_package_is_refused(package):
+    assert mistakes({"runtime": {"pip": [package]}}) == [
+        f"ubiq:runtime:pip:0: '{package}' is not a Python package as pip takes it: mako, or "
+        "pymysql==1.1"
+    ]
+
+
+def test_a_python_package_has_no_url_which_may_tell_a_password():
+    assert mistakes({"runtime": {"pip": ["mako @ https://me:hunter2@example.org/mako.whl"]}}) == [
+        "ubiq:runtime:pip:0: write a package by its name and version, as pip's index has it: no URL"
+    ]

@@ -57,3 +57,14 @@ def test_of_states_that_did_not_fail_only_that_is_told():
     ret = {**FAILED, "result": True, "changes": {"diff": "hunter2"}, "duration": 3}
     told = watched.summary(ret)
     assert (told["comment"], told["changes"], told["result"]) == ("", True, True)
+
+
+def test_no_state_takes_the_name_server_from_those_after_it(tmp_path):
+    resolver = tmp_path / "resolv.conf"
+    resolver.write_text("nameserver of the engine")
+    content = watched.read(str(resolver))
+    resolver.write_text("nameserver of a state")
+    watched.restore(str(resolver), content)
+    assert resolver.read_text() == "nameserver of the engine"
+    watched.restore(str(tmp_path / "none"), watched.read(str(tmp_path / "none")))
+    assert not (tmp_path / "none").exists()

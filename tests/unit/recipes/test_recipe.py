@@ -96,6 +96,7 @@ def compiled(**parts):
         (made(services="offline"), ["build services added"]),
         (made(services="started"), []),
         (made(salt="3008.4"), ["Salt changed: 3008.3 to 3008.4"]),
+        (replace(made(), pip=("mako",)), ["ubiq:runtime:pip changed: + mako"]),
     ],
 )
 def test_each_change_is_told_by_itself(new, reasons):
