@@ -24,7 +24,6 @@ from salt_ubiq.catalogue.references import mistake_in_reference
 from salt_ubiq.containers import salt_call
 from salt_ubiq.containers.salt import SaltForBuilds
 from salt_ubiq.containers.session import BuildSessions, redactor
-from salt_ubiq.containers.state_tree import StateTree
 from salt_ubiq.containers.thin import Thin
 from salt_ubiq.engine.client import Engine
 from salt_ubiq.errors import (
@@ -241,12 +240,16 @@ class Api:
             return foreseen[image.name].reasons
 
         steps = self._steps(request, reasons)
-        known = {step.image.name: foreseen.get(step.image.name, Foreseen()) for step in steps}
+        for step in steps:
+            if step.image.name not in foreseen:
+                found = self._builder.foresee(step.image, parent_is_built=True)
+                foreseen[step.image.name] = found
         return [
             {
                 **step.to_dict(),
-                "from": known[step.image.name].start,
-                "unseen": [*known[step.image.name].unseen],
+                "from": foreseen[step.image.name].start,
+                "problem": foreseen[step.image.name].problem,
+                "unseen": [*foreseen[step.image.name].unseen],
             }
             for step in steps
         ]
@@ -283,21 +286,15 @@ class Api:
         """Whether this host is ready to build; see :func:`readiness.check`."""
         report = readiness.check(self._host.functions, lambda: self.images)
         if report["ready"]:
-            report["problems"] = self._missing_states()
+            report["problems"] = self._problems_of_states()
             report["ready"] = not report["problems"]
         return report
 
-    def _missing_states(self) -> list[str]:
-        """What the state trees lack that services name."""
-        problems: list[str] = []
-        with self._sessions.session("the check of this host") as session:
-            for image in self.images:
-                try:
-                    if isinstance(image, Service):
-                        StateTree(session, image.saltenv).check(image)
-                except BuildError as exc:
-                    problems += str(exc).splitlines()
-        return problems
+    def _problems_of_states(self) -> list[str]:
+        """What will keep the states of services from compiling."""
+        services = (image for image in self.images if isinstance(image, Service))
+        problems = map(self._builder.problem, services)
+        return [line for problem in problems if problem for line in problem.splitlines()]
 
     def catalogue(self) -> dict[str, Any]:
         """The catalogue as plain data, to be seen by people: without secrets."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timezone
@@ -52,6 +52,16 @@ from salt_ubiq.workspace.slots import Workspace
 
 log = logging.getLogger(__name__)
 
+_NO_PARENT = ImageInfo("", {}, 0)
+# What Salt says of states that render for no image at all.
+_WHATEVER_THE_GRAINS = (
+    "No matching sls found",
+    "Jinja syntax error",
+    "no SLS",
+    "no file salt:",
+    "is not available on",
+)
+
 
 @dataclass(frozen=True)
 class BuildRequest:
@@ -93,11 +103,15 @@ class Foreseen:
 
     start
         the state from which a build goes on, ``None`` where that is not known
+
+    problem
+        what will keep its states from compiling, if that is known
     """
 
     reasons: tuple[str, ...] = ()
     unseen: tuple[str, ...] = ()
     start: str | None = None
+    problem: str | None = None
 
 
 class Builder:
@@ -254,28 +268,52 @@ class Builder:
         with self._sessions.session(image.name, _declared(image)) as session:
             return [*self._judged(image, session).reasons]
 
-    def foresee(self, image: Base | Service) -> Foreseen:
-        """Say what a build of an image would do, and what of that nobody can tell."""
+    def foresee(self, image: Base | Service, parent_is_built: bool = False) -> Foreseen:
+        """
+        Say what a build of an image would do, and what of that nobody can tell.
+
+        parent_is_built
+            before it, so that there is no telling what its states see of it
+        """
         with self._sessions.session(image.name, _declared(image)) as session:
-            judged = self._judged(image, session)
+            judged = _Judged(()) if parent_is_built else self._judged(image, session)
             if isinstance(image, Base):
                 return Foreseen(judged.reasons)
-            try:
-                build = self._service_build(image, self._nearest(image), session)
-                whole = judged.compiled or build.compiled()
-                recipe.check(image, whole, session.clean)
-            except BuildError as exc:
-                why = _in_one_line(exc)
-                return Foreseen(judged.reasons + (() if why in judged.reasons else (why,)))
+            if judged.compiled is None:
+                problem = self._problem(image, session)
+                new = problem if problem not in judged.reasons else None
+                return Foreseen(judged.reasons, problem=new)
             if not judged.reasons:
-                return Foreseen(unseen=unseen(whole, session.clean))
-            start = None
-            if image.checkpoints and judged.compiled:
-                layers = Layers(session, self._parent(image))
-                checkpoints = Checkpoints(layers, image.name)
-                done = checkpoints.found(build, whole, Foundation(layers.parent)).count
-                start = _start([*build.recipe_of(whole).states], done)
-            return Foreseen(judged.reasons, start=start)
+                return Foreseen(unseen=unseen(judged.compiled, session.clean))
+            return Foreseen(judged.reasons, start=self._start(image, judged.compiled, session))
+
+    def problem(self, image: Service) -> str | None:
+        """Say what will keep the states of a service from compiling, so far as that is sure."""
+        with self._sessions.session(image.name, _declared(image)) as session:
+            return self._problem(image, session)
+
+    def _problem(self, service: Service, session: BuildSession) -> str | None:
+        build = self._service_build(service, self._nearest(service), session).imagined()
+        try:
+            compiled = build.compiled()
+            recipe.check(service, compiled, session.clean)
+            return "\n".join(build.unknown_functions(compiled)) or None
+        except BuildError as exc:
+            is_sure = build.is_sure or any(known in str(exc) for known in _WHATEVER_THE_GRAINS)
+            return _in_one_line(exc) if is_sure else None
+
+    def _start(self, service: Service, whole: CompiledStates, session: BuildSession) -> str | None:
+        """Say from which state a build would go on."""
+        if not service.checkpoints or whole.errors:
+            return None
+        parent = self._parent(service)
+        build = self._service_build(service, parent, session)
+        layers = Layers(session, parent)
+        found = Checkpoints(layers, service.name).found(build, whole, Foundation(parent))
+        names = [*build.recipe_of(whole).states]
+        if found.count == len(names):
+            return f"all of {found.count} states are applied already"
+        return f"state {found.count + 1} of {len(names)}: {names[found.count]}"
 
     def _judged(self, image: Base | Service, session: BuildSession) -> _Judged:
         found = self._engine.images.find(image.reference)
@@ -407,11 +445,12 @@ class Builder:
         return ServiceBuild(service, parent, session, salt, labels, pillar_keys)
 
     def _nearest(self, service: Service) -> ImageInfo:
-        """The parent, or where that has to be built first, what it is built from."""
+        """What is on the engine of what a service is built from, directly or not."""
         above = self._catalogue.parent_of(service)
-        if isinstance(above, Service) and not self._engine.images.find(above.reference):
-            return self._nearest(above)
-        return self._parent(service)
+        found = self._engine.images.find(above.reference if above else service.base)
+        if found:
+            return found
+        return self._nearest(above) if isinstance(above, Service) else _NO_PARENT
 
     def _parent(self, service: Service) -> ImageInfo:
         image = self._catalogue.parent_of(service)
@@ -437,12 +476,6 @@ class Builder:
 def _in_one_line(exc: BuildError) -> str:
     first, *more = str(exc).splitlines()
     return f"{first} {more[0]}" if first.endswith(":") and more else first
-
-
-def _start(names: Sequence[str], done: int) -> str:
-    if done == len(names):
-        return f"all of {done} states are applied already"
-    return f"state {done + 1} of {len(names)}: {names[done]}"
 
 
 def _declared(image: Base | Service) -> Mapping[str, Any]:

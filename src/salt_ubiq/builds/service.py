@@ -43,6 +43,7 @@ from salt_ubiq.errors import (
     NoTools,
     StatesFailed,
     UbiqError,
+    near_matches,
 )
 from salt_ubiq.recipes import beginning, recipe, tree_files
 from salt_ubiq.recipes.compiled_states import CompiledStates, NoContainer
@@ -92,8 +93,25 @@ class ServiceBuild:
         self._pillar_keys = pillar_keys
         self._config = image_config(service.config, parent.config, labels)
         self._first: int | None = None
+        self._may_ask = True
+        self.is_sure = True
+        """Whether all is known that its states want to know."""
         self.attempt = Attempt()
         """What the latest run came to, failed or not."""
+
+    def imagined(self) -> ServiceBuild:
+        """
+        The same where no container is to be started: with this host's grains where the parent's
+        are not known, and without answers that are not.
+        """
+        made = copy.copy(self)
+        known = ParentFacts(self._session.workspace).known(self._parent.id, self._salt)
+        made.is_sure = known is not None
+        made.__dict__["_facts"] = known or Facts(
+            dict(self._session.opts["grains"]), Residue((), ())
+        )
+        made._may_ask = False
+        return made
 
     def beginning(self, count: int, labels: Mapping[str, str]) -> ServiceBuild:
         """The build of an image with just the first of its states, and no config of its own."""
@@ -120,6 +138,21 @@ class ServiceBuild:
         if container.compiled is None:
             raise BuildError(f"{self._service.name}: docker.sls of this Salt compiles no states")
         return container.compiled
+
+    def unknown_functions(self, compiled: CompiledStates) -> list[str]:
+        """Say which functions of states there are none of, though this host has their modules."""
+        known = self._session.state_functions()
+        wanted = {f"{each['state']}.{each['fun']}": each for each in compiled.chunks}
+        found = []
+        for name, state in wanted.items():
+            if name not in known:
+                # Other modules may load in the image alone.
+                ours = [each for each in known if each.startswith(f"{state['state']}.")]
+                if ours:
+                    where = f"{self.name}: {state['__sls__']}: {state['__id__']}"
+                    text = f"{where}: there is no {name}{near_matches(name, ours)}"
+                    found.append(self._session.clean(text))
+        return found
 
     def recipe_of(self, compiled: CompiledStates, asked: Collection[str] = ()) -> Recipe:
         """
@@ -290,6 +323,9 @@ class ServiceBuild:
     @contextmanager
     def _questioned(self, pillar: str) -> Iterator[SaltContainer]:
         """A container of the parent that answers what the states ask while they render."""
+        if not self._may_ask:
+            self.is_sure = False
+            raise BuildError(f"{self.name}: {self._service.base} is not asked for a plan")
         self._prepare()
         log.info("%s: asking %s what its states want to know", self.name, self._service.base)
         listener = self._listener(self._state_returns(lambda _: None), self._server(pillar))

@@ -136,6 +136,13 @@ class BuildSession:
         opts = self.salt_opts(opts)
         return salt.loader.minion_mods(opts, context=dict(context), utils=salt.loader.utils(opts))
 
+    def state_functions(self, opts: Mapping[str, Any] = NOTHING) -> Any:
+        """Salt's state modules as this host has them."""
+        opts = self.salt_opts(opts)
+        utils = salt.loader.utils(opts)
+        functions = salt.loader.minion_mods(opts, utils=utils)
+        return salt.loader.states(opts, functions, utils, salt.loader.serializers(opts))
+
 
 class BuildSessions:
     """

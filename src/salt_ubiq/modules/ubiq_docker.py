@@ -206,7 +206,8 @@ def plan(*names: str, force: bool = False, refresh: bool = False) -> list[dict[s
 
     Returns a list of dictionaries: ``name``, ``image``, ``action`` (``build`` or
     ``up-to-date``), ``parents`` (those that would be built before it), ``reasons``,
-    ``from`` (the state from which a build goes on, ``None`` where that is not known), and
+    ``from`` (the state from which a build goes on, ``None`` where that is not known),
+    ``problem`` (what will keep its states from compiling, ``None`` where none is known), and
     ``unseen``: of what is up to date, states such as ``cmd.run`` and ``pkg.latest`` that may
     do something else now, as no recipe can tell.
 
