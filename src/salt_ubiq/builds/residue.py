@@ -21,6 +21,8 @@ _CACHES = (
     "/root/.cache/pip",
     "/root/.npm/_cacache",
 )
+# Where they work, and leave nothing of worth.
+_TEMPORARY = ("/var/cache/debconf/tmp.ci",)
 # Where Salt writes when it has no config of its own in the container.
 _SALT = ("/etc/salt", "/var/cache/salt", "/var/log/salt", "/var/run/salt", "/run/salt")
 
@@ -59,7 +61,7 @@ class Residue:
         Raises :class:`~salt_ubiq.errors.BuildError`.
         """
         kept = {*self.cached, *_CACHES}
-        doomed = list(_CACHES)
+        doomed = [*_CACHES, *_TEMPORARY]
         for directory in _SALT if self.salt else ():
             added = {*swept(client, (directory,))} - kept
             if added.issubset(self.salt):
@@ -68,7 +70,9 @@ class Residue:
         client.python(_SWEEP, "remove", str(len(given)), *doomed, given=given)
 
 
-def swept(client: BuildClient, directories: Iterable[str] = (*_CACHES, *_SALT)) -> tuple[str, ...]:
+def swept(
+    client: BuildClient, directories: Iterable[str] = (*_CACHES, *_TEMPORARY, *_SALT)
+) -> tuple[str, ...]:
     """The paths at and below directories, those in other mounts left out."""
     printed = client.python(_SWEEP, "list", *directories)
     return tuple(path.decode(*_AS_NAMES) for path in printed.split(b"\0") if path)
