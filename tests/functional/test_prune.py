@@ -257,7 +257,13 @@ def test_a_build_at_work_keeps_all_images_and_layers(host, engine, ours):
 
 def test_by_default_all_kinds_but_caches_go(host):
     declare(host)
-    assert set(prune(host, test=True)) == {"leftovers", "images", "shared", "runtimes"}
+    assert set(prune(host, test=True)) == {
+        "leftovers",
+        "images",
+        "shared",
+        "checkpoints",
+        "runtimes",
+    }
 
 
 def test_an_unknown_kind_is_told(host):

@@ -129,7 +129,7 @@ def _over(
 
 def _digest(parent: ImageInfo, name: str) -> str:
     """The digest by which registries know the parent; its ID where it comes from none."""
-    repository, _ = references.split(name)
+    repository = references.split(name).repository
     known = [digest.partition("@")[::2] for digest in parent.digests]
     of_that_name = [digest for where, digest in known if where == repository]
     return next(iter([*of_that_name, *(digest for _, digest in known)]), parent.id)

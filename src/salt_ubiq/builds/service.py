@@ -10,7 +10,7 @@ import json
 import logging
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
@@ -235,7 +235,7 @@ class ServiceBuild:
         """
         session = self._session
         log.info("%s: all of its states are applied already", self.name)
-        repository, tag = split(session.slot.reference)
+        private = split(session.slot.reference)
         with (
             self._client(replace(self._container(image), entrypoint=True)) as client,
             session.engine.containers.trial(
@@ -243,7 +243,7 @@ class ServiceBuild:
             ) as container,
         ):
             recipe = self._label(client, compiled, image.asked)
-            client.commit(container, repository, tag)
+            client.commit(container, private.repository, private.tag)
             self._correct(client)
         return Built(States(total=len(recipe.states)), (), recipe)
 
@@ -268,12 +268,12 @@ class ServiceBuild:
         self, client: BuildClient, states: StateReturns, on: ImageInfo, **more: Any
     ) -> None:
         self._prepare()
-        repository, tag = split(self._session.slot.reference)
+        private = split(self._session.slot.reference)
         try:
             with self._pillar() as opts:
                 self._functions(client, opts)["docker.sls_build"](
-                    repository,
-                    tag=tag,
+                    private.repository,
+                    tag=private.tag,
                     base=on.id,
                     mods=",".join(self._service.mods),
                     **self._sls_arguments(),
@@ -353,8 +353,8 @@ class ServiceBuild:
         if not service.keep_failed:
             return None
         labels = {**self._config.get("Labels", {}), LOG: self._session.log_path}
-        repository, tag = split(service.failed_reference)
-        return {"repository": repository, "tag": tag, "conf": {**self._config, "Labels": labels}}
+        conf = {**self._config, "Labels": labels}
+        return {**asdict(split(service.failed_reference)), "conf": conf}
 
     def _explained(self, exc: Exception, client: BuildClient, states: StateReturns) -> UbiqError:
         name, failed = self._service.name, states.states.failed
@@ -504,12 +504,13 @@ class ServiceBuild:
             engine.containers.start(container)
             for python in _PYTHONS:
                 command = [python, "-c", "import platform; print(platform.python_version())"]
-                status, printed = engine.containers.execute(container, command)
-                if status == 0 and needed.contains(printed, prereleases=True):
+                done = engine.containers.execute(container, command)
+                if done.status == 0 and needed.contains(done.printed, prereleases=True):
                     return
-                if status == 0:
+                if done.status == 0:
                     raise BuildError(
-                        f"{has} Python {printed}, and this host's Salt needs {needed}: {remedy}"
+                        f"{has} Python {done.printed}, and this host's Salt needs {needed}: "
+                        f"{remedy}"
                     )
         raise BuildError(f"{has} no Python that runs, and Salt needs one: {remedy}")
 

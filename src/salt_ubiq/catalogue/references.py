@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from dataclasses import dataclass
 
 from salt_ubiq.errors import brief, near_matches
 
@@ -30,11 +31,19 @@ _ID = "sha256:"
 _PART_OF_ID = re.compile(r"[0-9a-f]{12,64}|sha256:[0-9a-f]{0,63}")
 
 
-def split(reference: str) -> tuple[str, str]:
-    """Return the repository and the tag of a reference, the tag empty where it has none."""
+@dataclass(frozen=True)
+class Name:
+    """What a reference is made of, the tag empty where it has none."""
+
+    repository: str
+    tag: str
+
+
+def split(reference: str) -> Name:
+    """Return the repository and the tag of a reference."""
     bare = reference.partition("@")[0]
     repository, colon, tag = bare.rpartition(":")
-    return (repository, tag) if colon and "/" not in tag else (bare, "")
+    return Name(repository, tag) if colon and "/" not in tag else Name(bare, "")
 
 
 def tagged(reference: str) -> str:
@@ -89,6 +98,6 @@ def mistake_in(base: str, names: Iterable[str]) -> str:
 
 def mistake_in_reference(reference: str) -> str:
     """Say that no image can have that as its name, or ``""``."""
-    if len(split(reference)[0]) <= LONGEST_REPOSITORY and _REFERENCE.fullmatch(reference):
+    if len(split(reference).repository) <= LONGEST_REPOSITORY and _REFERENCE.fullmatch(reference):
         return ""
     return f"'{brief(reference)}' is not an image reference such as debian:12"

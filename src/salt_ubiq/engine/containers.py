@@ -9,6 +9,7 @@ import io
 import tarfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import Any
 
@@ -26,6 +27,19 @@ PATH = "/bin:/usr/bin:/sbin:/usr/sbin:/opt/bin:/usr/local/bin:/usr/local/sbin"
 _CONFLICT = 409
 # Seconds: how long a container of ours is used at most, and until it is started.
 _LONGEST_USE, _TIME_TO_START = 300, 30
+
+
+@dataclass(frozen=True)
+class Executed:
+    """
+    What a command in a container came to.
+
+    status
+        its exit status, 127 where there is no such command, -1 where the container ended
+    """
+
+    status: int
+    printed: str
 
 
 class Containers:
@@ -130,19 +144,14 @@ class Containers:
             printed: bytes = self._client.logs(container, tail=count)
         return printed.decode(errors="replace").splitlines()[-count:]
 
-    def execute(self, container: str, command: Sequence[str]) -> tuple[int, str]:
-        """
-        Run a command in a running container, without the image's environment.
-
-        Returns the exit status, 127 where there is no such command, -1 where the
-        container ended, and what it printed.
-        """
+    def execute(self, container: str, command: Sequence[str]) -> Executed:
+        """Run a command in a running container, without the image's environment."""
         with translated(f"run {command[0]} in the container {container}"):
             full = ["env", "-i", f"PATH={PATH}", *command]
             execution = self._client.exec_create(container, full, user="0")["Id"]
             printed = self._client.exec_start(execution).decode(errors="replace").strip()
             status = self._client.exec_inspect(execution)["ExitCode"]
-            return -1 if status is None else int(status), printed
+            return Executed(-1 if status is None else int(status), printed)
 
     def put(self, container: str, directory: str, contents: Mapping[str, bytes]) -> None:
         """Write files into a directory of a container, by name."""

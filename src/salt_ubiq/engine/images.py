@@ -131,10 +131,10 @@ class Images:
 
     def push(self, reference: str, login: dict[str, str] | None = None) -> Iterator[dict[str, Any]]:
         """Push an image to its registry; yield the engine's messages."""
-        repository, tag = split(reference)
+        name = split(reference)
         with translated(f"push {reference}"):
             for message in self._client.push(
-                repository, tag, stream=True, decode=True, auth_config=login
+                name.repository, name.tag, stream=True, decode=True, auth_config=login
             ):
                 if "error" in message:
                     raise EngineError(f"can't push {reference}: {message['error']}")
@@ -191,12 +191,12 @@ class Images:
 
     def import_tar(self, tar: str | bytes, reference: str, changes: Sequence[str]) -> None:
         """Make an image of a root file system: a tar, or the path of one."""
-        repository, tag = split(reference)
+        name = split(reference)
         with translated(f"import {reference}"):
             answer = self._client.import_image(
                 io.BytesIO(tar) if isinstance(tar, bytes) else tar,
-                repository=repository,
-                tag=tag,
+                repository=name.repository,
+                tag=name.tag,
                 changes=list(changes),
             )
             if '"error' in answer:
@@ -205,9 +205,9 @@ class Images:
     def tag(self, image_id: str, references: Sequence[str]) -> None:
         """Point every ``repository:tag`` to the image."""
         for reference in references:
-            repository, tag = split(reference)
+            name = split(reference)
             with translated(f"tag {reference}"):
-                self._client.tag(image_id, repository, tag)
+                self._client.tag(image_id, name.repository, name.tag)
 
     def remove(self, reference: str) -> bool:
         """Remove a tag or an image, if it is there and nothing needs it."""

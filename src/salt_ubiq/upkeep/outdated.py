@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Collection, Iterable, Mapping
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from salt_ubiq.catalogue import graph
@@ -25,6 +25,14 @@ log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
+class Upgrade:
+    """The version of a package that is installed, and the one that is available."""
+
+    installed: str
+    available: str
+
+
+@dataclass(frozen=True)
 class Outdated:
     """
     packages
@@ -35,7 +43,7 @@ class Outdated:
         what it is FROM that its registry has another image for now
     """
 
-    packages: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+    packages: Mapping[str, Upgrade] = field(default_factory=dict)
     moved: tuple[str, ...] = ()
 
     @property
@@ -43,8 +51,8 @@ class Outdated:
         """In sentences; none where nothing has moved."""
         moved = [f"{reference} has moved in its registry" for reference in self.moved]
         packages = [
-            f"package {name}: {installed} is installed, {available} is available"
-            for name, (installed, available) in sorted(self.packages.items())
+            f"package {name}: {each.installed} is installed, {each.available} is available"
+            for name, each in sorted(self.packages.items())
         ]
         return moved + packages
 
@@ -52,10 +60,7 @@ class Outdated:
         """Plain data, as the loader module returns it."""
         return {
             "outdated": bool(self.reasons),
-            "packages": {
-                name: {"installed": installed, "available": available}
-                for name, (installed, available) in sorted(self.packages.items())
-            },
+            "packages": {name: asdict(each) for name, each in sorted(self.packages.items())},
             "moved": list(self.moved),
         }
 
@@ -88,7 +93,7 @@ class Lookout:
         self._salt_in = salt_in
         self._digest = digest
         self._pulls = pulls
-        self._known: dict[str, dict[str, tuple[str, str]]] = {}
+        self._known: dict[str, dict[str, Upgrade]] = {}
 
     def outdated(self, image: Base | Service) -> Outdated:
         """
@@ -131,7 +136,7 @@ class Lookout:
         parent = self._engine.images.find(above.reference if above else image.base)
         return self._upgrades(parent, above or image) if parent else ()
 
-    def _upgrades(self, found: ImageInfo, image: Base | Service) -> dict[str, tuple[str, str]]:
+    def _upgrades(self, found: ImageInfo, image: Base | Service) -> dict[str, Upgrade]:
         """The installed and the available version of all packages that can be upgraded."""
         if found.id not in self._known:
             network = {"network_mode": image.network_mode} if image.network_mode else {}
@@ -142,7 +147,7 @@ class Lookout:
                 available = container.call("pkg.list_upgrades", refresh=False)
                 installed = container.call("pkg.list_pkgs") if available else {}
             self._known[found.id] = {
-                name: (str(installed.get(name, "none")), str(version))
+                name: Upgrade(str(installed.get(name, "none")), str(version))
                 for name, version in available.items()
             }
         return self._known[found.id]

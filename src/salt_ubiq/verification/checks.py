@@ -174,16 +174,16 @@ class _Verification:
         self._ensure_started(container)
         python = "python3" if self._runtime is None else f"{MOUNT}/bin/python3"
         try:
-            status, printed = self._containers.execute(
+            asked = self._containers.execute(
                 container, [python, "-c", _PROBE, json.dumps(question)]
             )
         except EngineError:
             self._fail_if_ended(container)  # nothing can be run there then
             raise
-        if status == _ANSWERED:
+        if asked.status == _ANSWERED:
             return
-        last = (printed.splitlines() or ["nothing was said"])[-1]
-        if status == _SAID_WHY_NOT:
+        last = (asked.printed.splitlines() or ["nothing was said"])[-1]
+        if asked.status == _SAID_WHY_NOT:
             raise _Failed(last)
         _becomes(lambda: self._has_ended(container), _TIME_TO_END)  # with the probe in it
         self._fail_if_ended(container)

@@ -67,7 +67,7 @@ class Slot:
 
     def owns(self, reference: str) -> bool:
         """Say whether that is the private reference of a build in this slot, now or before."""
-        return split(reference)[1].partition(".")[0] == self.name
+        return split(reference).tag.partition(".")[0] == self.name
 
     @property
     def layers(self) -> list[str]:

@@ -11,7 +11,7 @@ from salt_ubiq.catalogue.parse import parse
 from salt_ubiq.engine.images import ImageInfo
 from salt_ubiq.errors import CallFailed, RegistryError, UnknownImage
 from salt_ubiq.recipes.recipe import Recipe
-from salt_ubiq.upkeep.outdated import Lookout, Outdated
+from salt_ubiq.upkeep.outdated import Lookout, Outdated, Upgrade
 
 DEBIAN = {"repository": "u/debian", "dockerfile": "/srv/debian"}
 SERVICES = {
@@ -101,7 +101,7 @@ def lookout(host):
 def test_a_newer_package_is_told_with_its_versions(host, lookout):
     host.packages = {"u/web:latest": NGINX}
     found = lookout.outdated(CATALOGUE["web"])
-    assert found.packages == {"nginx": ("1.22", "1.24")}
+    assert found.packages == {"nginx": Upgrade("1.22", "1.24")}
     assert found.reasons == ["package nginx: 1.22 is installed, 1.24 is available"]
     assert found.to_dict() == {
         "outdated": True,
@@ -124,14 +124,14 @@ def test_an_image_that_is_not_there_is_not_looked_at(host, lookout):
 
 def test_packages_of_the_parent_do_not_count_for_what_is_built_from_it(host, lookout):
     host.packages = {"u/web:latest": NGINX, "u/site:latest": CURL}
-    assert lookout.outdated(CATALOGUE["site"]).packages == {"curl": ("7.88", "8.0")}
-    assert lookout.outdated(CATALOGUE["web"]).packages == {"nginx": ("1.22", "1.24")}
+    assert lookout.outdated(CATALOGUE["site"]).packages == {"curl": Upgrade("7.88", "8.0")}
+    assert lookout.outdated(CATALOGUE["web"]).packages == {"nginx": Upgrade("1.22", "1.24")}
 
 
 def test_packages_of_a_parent_from_outside_do_not_count_either(host, lookout):
     host.have("busybox:1")
     host.packages = {"busybox:1": NGINX, "u/tool:latest": CURL}
-    assert lookout.outdated(CATALOGUE["tool"]).packages == {"curl": ("7.88", "8.0")}
+    assert lookout.outdated(CATALOGUE["tool"]).packages == {"curl": Upgrade("7.88", "8.0")}
 
 
 def test_all_packages_of_a_base_count(host, lookout):
