@@ -16,6 +16,8 @@ import time
 
 ADDRESS = "127.0.0.1"
 INTERVAL = 0.1  # seconds
+APART = 1  # seconds between two of the
+ALIKE = 3  # equal answers that are the server's last word
 LONGEST = 10 * 1024 * 1024  # bytes of an answer
 
 
@@ -29,6 +31,8 @@ class Probe:
     def __init__(self, port, path=None, host=None, status=None, text=None):
         self.port, self.path, self.host, self.status, self.text = port, path, host, status, text
         self.seen = self.closed = "nothing accepts connections on port %d" % port
+        self.body, self.times = None, 0
+        self.since = 0.0
 
     def answers(self):
         connection = http.client.HTTPConnection(ADDRESS, self.port)
@@ -61,8 +65,19 @@ class Probe:
         charset = answer.headers.get_content_charset("utf-8")
         if self.text is not None and self.text not in body.decode(charset, "replace"):
             self.seen = "%s answers %d without the text %r" % (request, self.status, self.text)
+            self.count(body)
             return False
         return True
+
+    def count(self, body):
+        """Count an answer that is as the one before, so much later; the last ends the waiting."""
+        now = time.monotonic()
+        if body != self.body:
+            self.body, self.times, self.since = body, 1, now
+        elif now - self.since >= APART:
+            self.times, self.since = self.times + 1, now
+        if self.times == ALIKE:
+            sys.exit("%s, %d times" % (self.seen, ALIKE))
 
 
 def time_is_up(*_):

@@ -146,3 +146,26 @@ def test_an_answer_that_came_is_told_even_if_the_next_one_does_not_come():
         said = f"GET / on port {port} answers 503 Starting, not 200, after 1 s"
         assert ask(port, timeout=1, path="/") == (1, said)
     assert len(asked) == 2
+
+
+def test_the_same_page_without_the_text_three_times_is_the_servers_last_word(port):
+    began = time.monotonic()
+    status, said = ask(port, timeout=20, text="Willkommen")
+    assert (status, said) == (
+        1,
+        f"GET / on port {port} answers 200 without the text 'Willkommen', 3 times",
+    )
+    assert 2 <= time.monotonic() - began < 15
+
+
+def test_a_page_that_changes_is_asked_for_as_long_as_there_is_time():
+    pages = iter(range(10**6))
+
+    def serve(connection):
+        connection.recv(1000)
+        body = b"%d" % next(pages)
+        connection.sendall(b"HTTP/1.0 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body))
+
+    with server(serve) as port:
+        status, said = ask(port, timeout=3, text="Willkommen")
+    assert (status, said.endswith("without the text 'Willkommen' after 3 s")) == (1, True)
