@@ -25,9 +25,10 @@ from salt_ubiq.catalogue.models import Base
 from salt_ubiq.containers.session import BuildSession
 from salt_ubiq.engine import bootstrap
 from salt_ubiq.engine.images import ImageInfo
-from salt_ubiq.engine.label_keys import RECIPE
+from salt_ubiq.engine.label_keys import MADE_OF, RECIPE
 from salt_ubiq.errors import BuildError, EngineError
 from salt_ubiq.recipes import recipe
+from salt_ubiq.recipes.on_image import to_label
 from salt_ubiq.recipes.recipe import Recipe
 from salt_ubiq.registry.pulls import Pulls
 
@@ -97,7 +98,7 @@ def build(base: Base, session: BuildSession, run: str, anew: bool = False) -> Bu
                 path=str(context),
                 tag=session.slot.reference,
                 buildargs=dict(base.buildargs),
-                labels={**said, RECIPE: made_of.digest},
+                labels={**said, RECIPE: made_of.digest, MADE_OF: to_label(made_of)},
                 network_mode=base.network_mode,
                 timeout=int(base.timeout),
                 nocache=anew,

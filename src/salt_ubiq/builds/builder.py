@@ -39,7 +39,7 @@ from salt_ubiq.errors import (
     UbiqError,
 )
 from salt_ubiq.human import in_short
-from salt_ubiq.recipes import recipe
+from salt_ubiq.recipes import on_image, recipe
 from salt_ubiq.recipes.compiled_states import CompiledStates
 from salt_ubiq.recipes.recipe import Recipe
 from salt_ubiq.recipes.store import Recipes
@@ -335,7 +335,10 @@ class Builder:
         if new.digest == found.recipe:
             return _Judged((), compiled)
         changes = new.changes_since(old) if old else []
-        unknown = "the recipe changed; it was built elsewhere, so there is no telling how"
+        told = on_image.from_label(found.made_of)
+        if told and not changes:  # built elsewhere
+            changes = on_image.changes_since(told, new)
+        unknown = "the recipe changed, and the image does not tell in what"
         return _Judged(tuple(changes) or (unknown,), compiled)
 
     def _build_base(self, image: Base, session: BuildSession, request: BuildRequest) -> _Made:

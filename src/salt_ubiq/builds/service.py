@@ -35,7 +35,7 @@ from salt_ubiq.containers.session import QUESTIONED, BuildSession
 from salt_ubiq.containers.state_tree import StateTree
 from salt_ubiq.engine.failures import is_without_tools
 from salt_ubiq.engine.images import ImageInfo
-from salt_ubiq.engine.label_keys import ASKED, LOG, RECIPE
+from salt_ubiq.engine.label_keys import ASKED, LOG, MADE_OF, RECIPE
 from salt_ubiq.errors import (
     BeginningChanged,
     BuildError,
@@ -45,7 +45,7 @@ from salt_ubiq.errors import (
     UbiqError,
     near_matches,
 )
-from salt_ubiq.recipes import beginning, recipe, tree_files
+from salt_ubiq.recipes import beginning, on_image, recipe, tree_files
 from salt_ubiq.recipes.compiled_states import CompiledStates, NoContainer
 from salt_ubiq.recipes.recipe import Recipe
 from salt_ubiq.results import States
@@ -412,6 +412,7 @@ class ServiceBuild:
         more = frozenset(asked).difference(compiled.files)
         recipe = self.recipe_of(compiled, more)
         client.label(RECIPE, recipe.digest)
+        client.label(MADE_OF, on_image.to_label(recipe))
         if more or self._parent.labels.get(ASKED):
             client.label(ASKED, json.dumps(sorted(more)) if more else "")
         return recipe

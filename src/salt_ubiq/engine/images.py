@@ -20,7 +20,7 @@ import requests.exceptions
 from salt_ubiq.catalogue.references import familiar, image_id, split
 from salt_ubiq.engine import saved_image
 from salt_ubiq.engine.failures import translated
-from salt_ubiq.engine.label_keys import ASKED, RECIPE
+from salt_ubiq.engine.label_keys import ASKED, MADE_OF, RECIPE
 from salt_ubiq.errors import EngineError
 
 log = logging.getLogger(__name__)
@@ -51,6 +51,11 @@ class ImageInfo:
     def recipe(self) -> str:
         """The digest of its recipe, empty where it has none."""
         return self.labels.get(RECIPE, "")
+
+    @property
+    def made_of(self) -> str:
+        """What it tells of its recipe, empty where that is nothing."""
+        return self.labels.get(MADE_OF, "")
 
     @property
     def asked(self) -> frozenset[str]:
