@@ -52,6 +52,7 @@ def connect():
     if not os.environ.pop(ASKS, ""):
         return
     _host = Host()
+    import salt.config  # before its loader, or Salt 3006 without psutil imports itself in a circle
     import salt.fileserver
 
     salt.fileserver.FSChan = Channel
