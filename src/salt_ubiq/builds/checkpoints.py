@@ -45,7 +45,7 @@ class _Memory(BaseModel):
         how many states there were before the first that failed
 
     repeating
-        states that have done something a second time, by their names
+        the hashes of states that have done something a second time, by their names
 
     checkpoints
         how many states its checkpoints have, by reference, the latest used last
@@ -59,7 +59,7 @@ class _Memory(BaseModel):
     recipe: Recipe | None = None
     seconds: dict[str, float] = {}
     failed_at: int | None = None
-    repeating: set[str] = set()
+    repeating: dict[str, str] = {}
     checkpoints: dict[str, int] = {}
     failing: set[str] = set()
 
@@ -73,9 +73,8 @@ class Checkpoints:
     def __init__(self, layers: Layers, name: str) -> None:
         self._layers = layers
         self._name = name
-        self._path = private_directory(layers.session.workspace.path / "checkpoints") / file_name(
-            name
-        )
+        kept_in = private_directory(layers.session.workspace.path / "checkpoints")
+        self._path = kept_in / file_name(name)
         self._memory = _parsed(read(self._path))
 
     def know(self, parent: ImageInfo) -> bool:
@@ -125,8 +124,9 @@ class Checkpoints:
                 name: max(seconds, memory.seconds.get(name, 0)) for name, seconds in took.items()
             }
             memory.recipe = attempt.recipe
+            hashes = attempt.recipe.states
+            memory.repeating |= {name: hashes[name] for name in self._layers.repeating}
         memory.failed_at = attempt.failed_at
-        memory.repeating |= self._layers.repeating
         if self._layers.failed_without:
             memory.failing.add(on.reference)
         elif attempt.failed_at is None:
@@ -170,8 +170,10 @@ class Checkpoints:
             same = min(same, self._memory.failed_at)
         repeated = (
             number
-            for number, (name, chunk) in enumerate(zip(new.states, whole.chunks, strict=True))
-            if name in self._memory.repeating or beginning.repeats(chunk)
+            for number, (state, chunk) in enumerate(
+                zip(new.states.items(), whole.chunks, strict=True)
+            )
+            if state in self._memory.repeating.items() or beginning.repeats(chunk)
         )
         return beginning.nearest_end(whole, min([same, *repeated]))
 

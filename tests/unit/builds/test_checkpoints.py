@@ -114,6 +114,17 @@ def test_a_state_that_works_a_second_time_is_in_no_checkpoint_any_more(world):
     assert edit(world, "page") != [PARENT.id]
 
 
+def test_a_state_that_worked_a_second_time_and_is_mended_is_in_a_checkpoint_again(world):
+    world.works_again["config"], world.seconds["config"] = 9, 9.0
+    world.build_again(service())
+    edit(world, "page")
+    del world.works_again["config"]
+    edit(world, "config")
+    edit(world, "page")
+    assert edit(world, "page") == [edit(world, "page")[0]]
+    assert checkpoints(world).count(("packages", "users", "config")) == 2
+
+
 def test_a_command_that_runs_each_time_is_in_no_checkpoint(world):
     world.written["config"] = {"state": "cmd", "fun": "run"}
     world.build_again(service())
