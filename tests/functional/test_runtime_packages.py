@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from salt.exceptions import CommandExecutionError
 
-from tests.conftest import IMAGES
+from tests.conftest import IMAGES, volume_names
 
 STATES = """
 /srv/page:
@@ -26,11 +26,18 @@ ONE = {"repository": f"{IMAGES}one", "base": "test-base", "mods": ["one"]}
 
 
 @pytest.fixture
-def host(host):
+def host(host, engine):
     host.file("page.mako", PAGE)
     host.file("one.sls", STATES)
     host.file("_modules/greenlets.py", MODULE)
-    return host
+    there = runtimes(engine)
+    yield host
+    for name in runtimes(engine) - there:
+        engine.remove_volume(name)
+
+
+def runtimes(engine):
+    return {name for name in volume_names(engine) if name.startswith("salt-ubiq-runtime-")}
 
 
 def reasons(host):

@@ -145,7 +145,12 @@ def mistake_in_call(kind: str, name: str, arguments: list[Any], keywords: Mappin
             if key not in salt.state.STATE_INTERNAL_KEYWORDS
         }
     try:
-        inspect.signature(function).bind(*arguments, **keywords)
+        signature = inspect.signature(function)
+        if any(signature.parameters.get(each) for each in ("names", "kinds")):
+            # Those take others only to refuse them.
+            named = [each for each in signature.parameters.values() if each.name != "kwargs"]
+            signature = signature.replace(parameters=named)
+        signature.bind(*arguments, **keywords)
     except TypeError as exc:
         return f"{name}: {exc}"
     return ""

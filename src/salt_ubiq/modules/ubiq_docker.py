@@ -200,7 +200,9 @@ def build_service(
         return _Api(_host()).build_service(_name(name), given, request).to_dict()
 
 
-def plan(*names: str, force: bool = False, refresh: bool = False) -> list[dict[str, Any]]:
+def plan(
+    *names: str, force: bool = False, refresh: bool = False, **kwargs: Any
+) -> list[dict[str, Any]]:
     """
     Say what :py:func:`build_all` would build, in order, and why; build nothing.
 
@@ -221,6 +223,7 @@ def plan(*names: str, force: bool = False, refresh: bool = False) -> list[dict[s
         salt-call --local ubiq_docker.plan +moodle-web
     """
     with _salt_errors():
+        _no_others(kwargs)
         return _Api(_host()).plan(_Request(_names(names), force, refresh))
 
 
@@ -230,6 +233,7 @@ def build_all(
     force: bool = False,
     refresh: bool = False,
     push: bool = False,
+    **kwargs: Any,
 ) -> dict[str, dict[str, Any]]:
     """
     Build all images of the catalogue, or those that are named, and what they are
@@ -265,6 +269,7 @@ def build_all(
         salt-call --local ubiq_docker.build_all 'moodle-*' jobs=4
     """
     with _salt_errors():
+        _no_others(kwargs)
         host, jobs = _host(), _slots(jobs)
         outcome = _Api(host).build_all(_Request(_names(names), force, refresh, push), jobs)
         host.exit_with(outcome.status)
@@ -354,7 +359,7 @@ def status(*names: str) -> dict[str, dict[str, Any]]:
         return _Api(_host()).status(_names(names))
 
 
-def push(*names: str, test: bool = False) -> dict[str, dict[str, Any]]:
+def push(*names: str, test: bool = False, **kwargs: Any) -> dict[str, dict[str, Any]]:
     """
     See to it that images are in their registry, as they are on the engine, with all
     their tags; what the registry has is not sent again.
@@ -379,6 +384,7 @@ def push(*names: str, test: bool = False) -> dict[str, dict[str, Any]]:
         salt-call --local ubiq_docker.push moodle-web
     """
     with _salt_errors():
+        _no_others(kwargs)
         return _Api(_host()).push(_names(names), test)
 
 
@@ -483,7 +489,7 @@ def runs(run: str | None = None, limit: int = 10) -> list[dict[str, Any]] | dict
         return api.run(str(run)) if run else api.runs(limit)
 
 
-def prune(*kinds: str, days: float = 0, test: bool = False) -> dict[str, list[str]]:
+def prune(*kinds: str, days: float = 0, test: bool = False, **kwargs: Any) -> dict[str, list[str]]:
     """
     Remove from the engine what builds have left there, for later or by dying.
 
@@ -514,6 +520,7 @@ def prune(*kinds: str, days: float = 0, test: bool = False) -> dict[str, list[st
         salt-call --local ubiq_docker.prune caches test=True
     """
     with _salt_errors():
+        _no_others(kwargs)
         api, days = _Api(_host()), _days(days)
         return api.prune(kinds, days, test)
 
@@ -524,6 +531,13 @@ def _given(kwargs: dict[str, Any]) -> dict[str, Any]:
     if "tag" in given:
         given["tags"] = given.pop("tag")
     return {key: value for key, value in given.items() if value is not None}
+
+
+def _no_others(kwargs: dict[str, Any]) -> None:
+    """Salt 3006 lets nothing through that comes after ``*names``, unless all is let through."""
+    unknown = [key for key in kwargs if not key.startswith("__")]
+    if unknown:
+        raise SaltInvocationError(f"no argument {', '.join(map(_brief, unknown))}")
 
 
 def _names(names: tuple[object, ...]) -> tuple[str, ...]:

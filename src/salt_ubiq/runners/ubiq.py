@@ -60,7 +60,7 @@ def catalogue() -> Any:
     return _here("ubiq_docker.catalogue")
 
 
-def plan(*names: str, force: bool = False, refresh: bool = False) -> Any:
+def plan(*names: str, force: bool = False, refresh: bool = False, **kwargs: Any) -> Any:
     """
     Say what would be built on this machine, in order, and why, as
     :py:func:`ubiq_docker.plan <salt_ubiq.modules.ubiq_docker.plan>` does.
@@ -71,6 +71,7 @@ def plan(*names: str, force: bool = False, refresh: bool = False) -> Any:
 
         salt-run ubiq.plan +moodle-web
     """
+    _no_others(kwargs)
     return _here("ubiq_docker.plan", *names, force=force, refresh=refresh)
 
 
@@ -160,6 +161,7 @@ def build_all(
     force: bool = False,
     refresh: bool = False,
     push: bool = False,
+    **kwargs: Any,
 ) -> dict[str, Any]:
     """
     Build all images of the catalogue, or those that are named, in order: on
@@ -198,6 +200,7 @@ def build_all(
         salt-run --out=ubiq ubiq.build_all
         salt-run ubiq.build_all 'moodle-*' tgt='builder*' jobs=8
     """
+    _no_others(kwargs)
     tgt = tgt or __opts__.get("ubiq_builders")
     if tgt:
         from salt_ubiq.runs.plan import Request
@@ -272,6 +275,13 @@ def _on_minions(tgt: Any, tgt_type: str, request: Request, jobs: int | None) -> 
             return on_minions.build_all(client, target, request, jobs, this)
         except UbiqError as exc:
             raise ShownWithoutTraceback(str(exc)) from None
+
+
+def _no_others(kwargs: Mapping[str, Any]) -> None:
+    """Salt 3006 lets nothing through that comes after ``*names``, unless all is let through."""
+    unknown = [key for key in kwargs if not key.startswith("__")]
+    if unknown:
+        raise ShownWithoutTraceback(f"no argument {', '.join(unknown)}")
 
 
 def _here(function: str, *args: Any, **kwargs: Any) -> Any:
