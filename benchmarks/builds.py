@@ -151,13 +151,7 @@ def service(workload: Workload, way: str) -> str:
 
 def catalogue() -> dict[str, Any]:
     """Return the pillar that declares our builds and their base."""
-    base = {
-        "repository": BASE.partition(":")[0],
-        "tags": [BASE.partition(":")[2]],
-        "dockerfile": "salt://_docker/debian-python",
-        "buildargs": {"FROM": DEBIAN},
-        "bootstrap": {"image": DEBIAN, "suite": "bookworm", "variant": "minbase"},
-    }
+    base = common.debian_python(BASE)
     services = {
         service(workload, way): {
             "repository": f"{IMAGES}/{workload.name}",

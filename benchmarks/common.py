@@ -51,6 +51,18 @@ def labels(benchmark: str) -> dict[str, str]:
     return {_PREFIX: benchmark}
 
 
+def debian_python(reference: str) -> dict[str, Any]:
+    """Return the declaration of the shipped base under that reference, bootstrapped if need be."""
+    repository, _, tag = reference.partition(":")
+    return {
+        "repository": repository,
+        "tags": [tag],
+        "dockerfile": "salt://_docker/debian-python",
+        "buildargs": {"FROM": DEBIAN},
+        "bootstrap": {"image": DEBIAN, "suite": "bookworm", "variant": "minbase"},
+    }
+
+
 def run(command: Sequence[str], directory: Path) -> float:
     """Run a command to its end and return the seconds it took."""
     started = time.perf_counter()

@@ -39,13 +39,7 @@ MOST = 3.0
 
 def catalogue() -> dict[str, Any]:
     """Return the pillar that declares the service and its base."""
-    base = {
-        "repository": BASE.partition(":")[0],
-        "tags": [BASE.partition(":")[2]],
-        "dockerfile": "salt://_docker/debian-python",
-        "buildargs": {"FROM": DEBIAN},
-        "bootstrap": {"image": DEBIAN, "suite": "bookworm", "variant": "minbase"},
-    }
+    base = common.debian_python(BASE)
     service = {
         "repository": f"{IMAGES}/edited",
         "tags": [OURS],
