@@ -102,8 +102,10 @@ class Checkpoints:
     def provided(self, build: ServiceBuild, whole: CompiledStates, on: Foundation) -> Foundation:
         """Return the checkpoint to go on from; one is made where that is worth it."""
         found = self.found(build, whole, on)
-        end = self._end(build, whole)
-        names = [*build.recipe_of(whole).states]
+        old = self._memory.recipe
+        asked = [url for url in old.files if url not in whole.files] if old else []
+        new = build.recipe_of(whole, asked)
+        end, names = self._end(whole, new), [*new.states]
         saved = sum(self._memory.seconds.get(name, 0) for name in names[found.count : end])
         if end > found.count and saved >= _WORTH:
             wanted = self._beginning(build, whole, end)
@@ -158,13 +160,11 @@ class Checkpoints:
         states = beginning.first(whole, count)
         return Beginning(build.beginning(count, label), states, title, CHECKPOINTS)
 
-    def _end(self, build: ServiceBuild, whole: CompiledStates) -> int:
+    def _end(self, whole: CompiledStates, new: Recipe) -> int:
         """How many states the checkpoint has that serves the next edit of the same place best."""
         old = self._memory.recipe
         if old is None:
             return 0
-        asked = [url for url in old.files if url not in whole.files]
-        new = build.recipe_of(whole, asked)
         same = beginning.differs_at(whole, new, old)
         if self._memory.failed_at is not None:
             same = min(same, self._memory.failed_at)

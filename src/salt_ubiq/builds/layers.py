@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from salt_ubiq.builds.service import Built, ServiceBuild
@@ -76,10 +77,15 @@ class Beginning:
     title: str
     repository: str
 
+    @cached_property
+    def recipe(self) -> Recipe:
+        """What it is to be made of; what its states will ask for is not known before."""
+        return self.build.recipe_of(self.states)
+
     @property
     def reference(self) -> str:
-        """The name of its image; what its states will ask for is not known before."""
-        return f"{self.repository}:{self.build.recipe_of(self.states).digest[:_DIGITS]}"
+        """The name of its image."""
+        return f"{self.repository}:{self.recipe.digest[:_DIGITS]}"
 
     def is_made_of(self, image: ImageInfo) -> bool:
         """Whether an image is this one; what its states have asked for, it says itself."""
@@ -87,10 +93,10 @@ class Beginning:
 
     def on(self, image: ImageInfo, whole: CompiledStates) -> Foundation:
         """What its image is for a service whose states are those."""
-        recipe = self.build.recipe_of(self.states, image.asked)
         # A file that changed meanwhile makes another image than was wanted.
         is_whole = len(self.states.chunks) == len(whole.chunks) and self.is_made_of(image)
-        return Foundation(image, self.reference, self.states, recipe, whole if is_whole else None)
+        compiled = whole if is_whole else None
+        return Foundation(image, self.reference, self.states, self.recipe, compiled)
 
 
 class Layers:
@@ -195,7 +201,7 @@ class Layers:
 
     def is_undone(self, wanted: Beginning) -> bool:
         """Whether a beginning has shown that it is none to go on from."""
-        return (self._undone / wanted.build.recipe_of(wanted.states).digest).exists()
+        return (self._undone / wanted.recipe.digest).exists()
 
     @property
     def _undone(self) -> Path:

@@ -221,7 +221,7 @@ class ServiceBuild:
             if sent and not sent[-1].errors:
                 asked = frozenset(server.asked).difference(sent[-1].files)
                 self.attempt = Attempt(
-                    self.recipe_of(sent[-1], asked),
+                    made[-1] if made else self.recipe_of(sent[-1], asked),
                     states.seconds(sent[-1].chunks),
                     states.failed_at(sent[-1].chunks),
                 )

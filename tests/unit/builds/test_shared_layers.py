@@ -143,6 +143,13 @@ def test_a_state_that_works_twice_undoes_the_sharing_for_good(world, caplog):
     assert [mods for mods, _ in world.built] == [BEGIN, A.mods, A.mods, B.mods, A.mods]
 
 
+def test_a_state_that_works_twice_undoes_the_sharing_whatever_it_asks_for(world):
+    world.works_again["begin"], world.asked["begin"] = 9, ["salt://map.yaml"]
+    world.build(A, BEGIN)
+    world.build(A, BEGIN)
+    assert [mods for mods, _ in world.built] == [BEGIN, A.mods, A.mods, A.mods]
+
+
 def test_a_state_that_works_just_twice_is_noticed_below_the_next_layer(world):
     world.works_again["begin"] = 2
     for name in ("a", "b"):
